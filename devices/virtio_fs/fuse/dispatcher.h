@@ -1,0 +1,76 @@
+// From request bytes to reply bytes: decode, call, encode. Knows no transport: the virtio-fs device and the loopback
+// mount of the tests both stand on it.
+#ifndef DAXVMM_DEVICES_VIRTIO_FS_FUSE_DISPATCHER_H_
+#define DAXVMM_DEVICES_VIRTIO_FS_FUSE_DISPATCHER_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/mutex.h"
+#include "devices/virtio_fs/fuse/file_system.h"
+#include "devices/virtio_fs/fuse/mapping_handler.h"
+#include "memory/guest_memory.h"
+
+namespace daxvmm::fuse {
+
+// What this server is willing to grant in INIT.
+struct SessionOptions {
+  // The device has a DAX window: grants MAP_ALIGNMENT and HAS_INODE_DAX whenever the client offers them, whatever the
+  // policy says at that moment, since the policy may change and INIT is not repeated.
+  bool dax_window = false;
+  // The largest WRITE and READ; a multiple of the page size, at most 1 MiB (256 pages, MAX_PAGES).
+  ByteCount max_write = MiB(1);
+};
+
+// How the client mounted, told by its INIT (see docs/dax.md).
+enum class ClientDaxMode {
+  kNoSession,  // no INIT yet, or destroyed
+  kNever,      // no window is used in this mount
+  kAlways,     // dax=always: every regular file, FUSE_ATTR_DAX is ignored
+  kPerFile,    // dax=inode or no option: by FUSE_ATTR_DAX
+};
+
+// Told of a session's beginning and end, under no lock.
+class SessionListener {
+ public:
+  virtual ~SessionListener() = default;
+  virtual void SessionStarted(ClientDaxMode mode) = 0;  // before INIT is answered
+  virtual void SessionEnded() = 0;                      // mappings must be gone when this returns
+};
+
+// Handle may be called on several threads at once. Every malformed request gets an errno reply; none ends anything.
+class Dispatcher {
+ public:
+  // `mappings` may be null: SETUPMAPPING and REMOVEMAPPING then answer ENOSYS. `listener` may be null. All outlive the
+  // dispatcher.
+  Dispatcher(const SessionOptions& options, FileSystem* fs, MappingHandler* mappings, SessionListener* listener);
+
+  // Serves the request in `in`; writes the reply to `out`. The number of bytes written: 0 for a request without reply
+  // (FORGET, BATCH_FORGET, INTERRUPT) or where not even a header fits. A reply is always a whole one: its header's len
+  // is what was written (a driver trusts it blindly).
+  uint32_t Handle(const memory::IoVecs& in, const memory::IoVecs& out);
+
+  // Ends the session as DESTROY does. No Handle may be running.
+  void Reset();
+
+  ClientDaxMode client_dax_mode() const { return mode_.load(std::memory_order_acquire); }
+  // How many requests of each opcode were served, by opcode; unknown ones are counted at 0.
+  uint64_t request_count(uint32_t opcode) const;
+
+ private:
+  friend class RequestHandler;
+  static constexpr uint32_t kOpcodes = 64;
+
+  const SessionOptions options_;
+  FileSystem* const fs_;
+  MappingHandler* const mappings_;
+  SessionListener* const listener_;
+  // Whether INIT was answered and DESTROY was not seen since. Written by INIT/DESTROY, read by every request.
+  std::atomic<bool> alive_{false};
+  std::atomic<ClientDaxMode> mode_{ClientDaxMode::kNoSession};
+  std::atomic<uint64_t> counts_[kOpcodes] = {};
+};
+
+}  // namespace daxvmm::fuse
+
+#endif  // DAXVMM_DEVICES_VIRTIO_FS_FUSE_DISPATCHER_H_
