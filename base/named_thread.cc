@@ -7,13 +7,18 @@ namespace daxvmm {
 
 NamedThread::NamedThread(const std::string& name, std::function<void()> body) {
   // The new thread inherits the mask in force here: no window in which it takes a signal.
-  sigset_t all;
+  sigset_t blocked;
   sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread(std::move(body));
+  sigfillset(&blocked);
+  // A fault that is blocked kills the process past every handler, and so past the embedder's crash reporter.
+  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT}) sigdelset(&blocked, fault);
+  pthread_sigmask(SIG_SETMASK, &blocked, &before);
+  // Named from within, so that the body never runs under another name.
+  thread_ = std::thread([name = name.substr(0, 15), body = std::move(body)] {
+    pthread_setname_np(pthread_self(), name.c_str());
+    body();
+  });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
 }
 
 NamedThread& NamedThread::operator=(NamedThread&& other) {

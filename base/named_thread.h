@@ -10,8 +10,8 @@
 
 namespace daxvmm {
 
-// Joins in its destructor: whoever owns it must first make the body return. The thread blocks every signal but the
-// ones that `body` itself unblocks, so that an embedder's handlers run on the embedder's threads.
+// Joins in its destructor: whoever owns it must first make the body return. The thread blocks every signal but faults
+// and the ones that `body` itself unblocks, so that an embedder's handlers run on the embedder's threads.
 class [[nodiscard]] NamedThread {
  public:
   NamedThread() = default;

@@ -29,11 +29,12 @@ absl::StatusOr<ByteCount> ParseSize(absl::string_view text) {
   } else if (has_ib) {
     return bad;
   }
-  uint64_t value = 0;
-  if (rest.empty() || !absl::ascii_isdigit(static_cast<unsigned char>(rest.front())) ||
-      !absl::SimpleAtoi(rest, &value)) {
-    return bad;
+  // SimpleAtoi alone would let signs and white space pass.
+  for (const char c : rest) {
+    if (!absl::ascii_isdigit(static_cast<unsigned char>(c))) return bad;
   }
+  uint64_t value = 0;
+  if (!absl::SimpleAtoi(rest, &value)) return bad;
   if (value > (static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) >> shift)) return bad;
   return ByteCount(value << shift);
 }

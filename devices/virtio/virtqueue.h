@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/units.h"
+#include "devices/virtio/ring_abi.h"
 #include "memory/guest_memory.h"
 
 namespace daxvmm::virtio {
@@ -46,7 +47,7 @@ struct VirtqueueConfig {
   bool indirect = false;      // VIRTIO_F_INDIRECT_DESC was negotiated
 };
 
-// Used by one thread, the queue's owner.
+// Used by one thread, the queue's owner. Starts with kicks enabled; chains may be waiting that no kick announces.
 class Virtqueue {
  public:
   // INVALID_ARGUMENT if the size is not a power of two up to 32768, or a part is misaligned (2.7) or not in RAM.
@@ -57,7 +58,7 @@ class Virtqueue {
   bool Pop(DescriptorChain* chain);
   // Gives a chain back with the number of bytes written to its writable part (2.7.8).
   void Push(const DescriptorChain& chain, uint32_t bytes_written);
-  // Whether the driver wants an interrupt for what was pushed since the last call that answered true (2.7.7.2).
+  // Whether the driver wants an interrupt for what was pushed since the last call (2.7.7.2).
   bool ShouldSignal();
 
   // Asks the driver not to kick / to kick again. EnableKicks answers true if chains arrived in between, in which case
@@ -69,19 +70,38 @@ class Virtqueue {
   uint16_t size() const { return config_.size; }
 
  private:
-  Virtqueue(const VirtqueueConfig& config, const memory::GuestMemory* memory, std::byte* descriptors, std::byte* avail,
-            std::byte* used);
+  struct Rings {
+    vring_desc* descriptors;
+    vring_avail* avail;
+    vring_used* used;
+  };
+  // A table of descriptors: the queue's own, or an indirect one.
+  struct Table {
+    GuestPhysAddr at;
+    vring_desc* host;  // nullptr if it is not aligned, or not in one piece of RAM
+    uint32_t entries;
+  };
+  Virtqueue(const VirtqueueConfig& config, const memory::GuestMemory* memory, const Rings& rings)
+      : config_(config), memory_(memory), rings_(rings) {}
+  // All false: see fault_.
+  bool Walk(DescriptorChain* chain);
+  bool FetchDescriptor(const Table& table, uint16_t index, vring_desc* descriptor);
+  bool EnterIndirect(const vring_desc& descriptor, Table* table);
+  bool AppendBuffer(const vring_desc& descriptor, DescriptorChain* chain);
   bool Fail(QueueFault fault);
+
+  uint16_t LoadAvailIndex() const;
+  uint16_t LoadUsedEvent() const;
 
   const VirtqueueConfig config_;
   const memory::GuestMemory* const memory_;
-  std::byte* const descriptors_;
-  std::byte* const avail_;
-  std::byte* const used_;
+  const Rings rings_;
   uint16_t next_avail_ = 0;
+  uint16_t seen_avail_ = 0;  // the driver's index when last read: entries up to it may be taken unasked
   uint16_t next_used_ = 0;
-  uint16_t signalled_used_ = 0;
-  bool signalled_valid_ = false;
+  uint16_t signalled_used_ = 0;  // next_used_ at the last call of ShouldSignal
+  // 2^16 chains were pushed since then, so that the difference of the two says nothing.
+  bool used_lapped_ = false;
   QueueFault fault_ = QueueFault::kNone;
 };
 

@@ -5,8 +5,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <shared_mutex>
 
-#include "base/mutex.h"
 #include "devices/virtio_fs/fuse/file_system.h"
 #include "devices/virtio_fs/fuse/mapping_handler.h"
 #include "memory/guest_memory.h"
@@ -30,7 +30,10 @@ enum class ClientDaxMode {
   kPerFile,    // dax=inode or no option: by FUSE_ATTR_DAX
 };
 
-// Told of a session's beginning and end, under no lock.
+struct Op;
+class RequestHandler;
+
+// Told of a session's beginning and end, with no other request running.
 class SessionListener {
  public:
   virtual ~SessionListener() = default;
@@ -61,12 +64,21 @@ class Dispatcher {
   friend class RequestHandler;
   static constexpr uint32_t kOpcodes = 64;
 
+  bool alive() const { return client_dax_mode() != ClientDaxMode::kNoSession; }
+  Errno Serve(const Op* op, RequestHandler* handler);
+  // Both with session_mu_ held alone.
+  void StartSession(uint64_t granted, ClientDaxMode mode);
+  void EndSession();
+
   const SessionOptions options_;
   FileSystem* const fs_;
   MappingHandler* const mappings_;
   SessionListener* const listener_;
-  // Whether INIT was answered and DESTROY was not seen since. Written by INIT/DESTROY, read by every request.
-  std::atomic<bool> alive_{false};
+  // Held shared by every request, and alone by INIT, DESTROY and Reset: nothing of an old session, such as a mapping,
+  // can arrive in a new one. A request that blocks delays only the session's end. Readers are preferred (as glibc's
+  // rwlock does by default), so FORGET on the hiprio queue never waits for a slow READ.
+  std::shared_mutex session_mu_;
+  // Written with session_mu_ held alone; atomic for client_dax_mode().
   std::atomic<ClientDaxMode> mode_{ClientDaxMode::kNoSession};
   std::atomic<uint64_t> counts_[kOpcodes] = {};
 };

@@ -1,0 +1,135 @@
+#include "control/client.h"
+
+#include <fcntl.h>
+#include <grpcpp/create_channel_posix.h>
+#include <grpcpp/grpcpp.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "base/unique_fd.h"
+#include "proto/daxvmm/v1/daxvmm.grpc.pb.h"
+#include "proto/grpc/health/v1/health.grpc.pb.h"
+
+namespace daxvmm::control {
+namespace {
+
+namespace health = ::grpc::health::v1;
+
+// The server's own limit on lists is lower.
+constexpr int kMaxResponseBytes = 80 << 20;
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+}
+
+// Connecting ourselves tells a missing file from a dead server, and neither waits for gRPC's retries.
+absl::StatusOr<UniqueFd> ConnectSocket(const std::string& path, absl::Duration timeout) {
+  sockaddr_un address{};
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
+    return absl::InvalidArgumentError(absl::StrCat("the socket's path has ", path.size(), " bytes, but 1 to ",
+                                                   sizeof(address.sun_path) - 1, " are allowed"));
+  }
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return ErrnoStatus(errno, "socket");
+  // Bounds connect() too, which waits while the listener's backlog is full. A zero would mean no bound.
+  const timeval bound = absl::ToTimeval(std::max(timeout, absl::Milliseconds(1)));
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof(bound)) != 0) {
+    return ErrnoStatus(errno, "SO_SNDTIMEO");
+  }
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    if (errno == EAGAIN) return absl::DeadlineExceededError(absl::StrCat(path, ": no connection in time"));
+    return absl::UnavailableError(ErrnoStatus(errno, path).message());
+  }
+  const int flags = fcntl(fd.get(), F_GETFL);
+  if (flags < 0 || fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) return ErrnoStatus(errno, "O_NONBLOCK");
+  return fd;
+}
+
+}  // namespace
+
+struct Client::Impl {
+  Impl(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout)
+      : timeout(timeout),
+        policy(v1::DaxPolicyService::NewStub(channel)),
+        window(v1::DaxWindowService::NewStub(channel)),
+        health(health::Health::NewStub(channel)) {}
+
+  // Calls one method of a stub with a deadline.
+  template <typename Response, typename Stub, typename Request, typename Method>
+  absl::StatusOr<Response> Call(Stub* stub, Method method, const Request& request) const {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
+    Response response;
+    const grpc::Status status = (stub->*method)(&context, request, &response);
+    if (!status.ok()) return FromGrpc(status);
+    return response;
+  }
+
+  const absl::Duration timeout;
+  const std::unique_ptr<v1::DaxPolicyService::Stub> policy;
+  const std::unique_ptr<v1::DaxWindowService::Stub> window;
+  const std::unique_ptr<health::Health::Stub> health;
+};
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& path, absl::Duration timeout) {
+  ASSIGN_OR_RETURN(UniqueFd fd, ConnectSocket(path, timeout));
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxResponseBytes);
+  auto channel = grpc::CreateCustomInsecureChannelFromFd("daxvmm", fd.release(), arguments);
+  return std::unique_ptr<Client>(new Client(std::make_unique<Impl>(std::move(channel), timeout)));
+}
+
+Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Client::~Client() = default;
+
+absl::StatusOr<v1::GetPolicyResponse> Client::GetPolicy() {
+  return impl_->Call<v1::GetPolicyResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::GetPolicy,
+                                            v1::GetPolicyRequest());
+}
+
+absl::StatusOr<uint64_t> Client::SetPolicy(const v1::SetPolicyRequest& request) {
+  ASSIGN_OR_RETURN(
+      const v1::SetPolicyResponse response,
+      impl_->Call<v1::SetPolicyResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::SetPolicy, request));
+  return response.generation();
+}
+
+absl::StatusOr<uint64_t> Client::SetNamedPolicy(const std::string& name, std::optional<uint64_t> expected_generation) {
+  v1::SetPolicyRequest request;
+  request.set_named_policy(name);
+  if (expected_generation.has_value()) request.set_expected_generation(*expected_generation);
+  return SetPolicy(request);
+}
+
+absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const std::string& share) {
+  v1::ListFilesRequest request;
+  request.set_share(share);
+  return impl_->Call<v1::ListFilesResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ListFiles, request);
+}
+
+absl::StatusOr<v1::GetWindowResponse> Client::GetWindow(const std::string& share) {
+  v1::GetWindowRequest request;
+  request.set_share(share);
+  return impl_->Call<v1::GetWindowResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::GetWindow, request);
+}
+
+absl::StatusOr<std::string> Client::CheckHealth(const std::string& service) {
+  health::HealthCheckRequest request;
+  request.set_service(service);
+  ASSIGN_OR_RETURN(
+      const health::HealthCheckResponse response,
+      impl_->Call<health::HealthCheckResponse>(impl_->health.get(), &health::Health::Stub::Check, request));
+  return health::HealthCheckResponse::ServingStatus_Name(response.status());
+}
+
+}  // namespace daxvmm::control

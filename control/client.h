@@ -1,0 +1,50 @@
+// A blocking client of the control plane, for the command line and for tests. Its header shows messages, but no gRPC.
+#ifndef DAXVMM_CONTROL_CLIENT_H_
+#define DAXVMM_CONTROL_CLIENT_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "proto/daxvmm/v1/daxvmm.pb.h"
+
+namespace daxvmm::control {
+
+// One connection, which is not made anew once it is lost. Any thread may call any method.
+//
+// Each call ends within the time-out. Its errors are the server's, with the server's text, but for UNAVAILABLE (the
+// connection is lost) and DEADLINE_EXCEEDED (no answer in time).
+class Client {
+ public:
+  // Connects to the Unix socket at `path`; `timeout` holds for this and for each call. UNAVAILABLE or
+  // DEADLINE_EXCEEDED where nobody answers, INVALID_ARGUMENT if the path is too long for a socket.
+  static absl::StatusOr<std::unique_ptr<Client>> Connect(const std::string& path,
+                                                         absl::Duration timeout = absl::Seconds(10));
+  ~Client();
+
+  absl::StatusOr<v1::GetPolicyResponse> GetPolicy();
+  // The new generation.
+  absl::StatusOr<uint64_t> SetPolicy(const v1::SetPolicyRequest& request);
+  // "never", "always", "size", "size:SIZE" or "inode".
+  absl::StatusOr<uint64_t> SetNamedPolicy(const std::string& name,
+                                          std::optional<uint64_t> expected_generation = std::nullopt);
+  // Of all shares if `share` is empty.
+  absl::StatusOr<v1::ListFilesResponse> ListFiles(const std::string& share = "");
+  absl::StatusOr<v1::GetWindowResponse> GetWindow(const std::string& share = "");
+  // "SERVING" or another name of grpc.health.v1.HealthCheckResponse.ServingStatus; of the whole server if `service` is
+  // empty.
+  absl::StatusOr<std::string> CheckHealth(const std::string& service = "");
+
+ private:
+  struct Impl;
+  explicit Client(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace daxvmm::control
+
+#endif  // DAXVMM_CONTROL_CLIENT_H_

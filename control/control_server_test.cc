@@ -1,0 +1,304 @@
+#include "control/control_server.h"
+
+#include <grpcpp/create_channel_posix.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "control/client.h"
+#include "control/control_socket.h"
+#include "control/testing/fake_controller.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace daxvmm::control {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class ControlServerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    controller_.FillWithExamples();
+    auto socket = ControlSocket::Bind(Path());
+    ASSERT_TRUE(socket.ok()) << socket.status();
+    socket_ = std::make_unique<ControlSocket>(*std::move(socket));
+    StartServer();
+    auto client = Client::Connect(Path());
+    ASSERT_TRUE(client.ok()) << client.status();
+    client_ = *std::move(client);
+  }
+
+  void StartServer() {
+    auto server = ControlServer::Start(&controller_, socket_->listen_fd());
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+
+  static std::string Path() { return testing::TempDir() + "/control"; }
+
+  static UniqueFd RawConnection() {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, Path().c_str(), sizeof(address.sun_path) - 1);
+    UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    return fd;
+  }
+
+  FakeController controller_;
+  std::unique_ptr<ControlSocket> socket_;
+  std::unique_ptr<ControlServer> server_;
+  std::unique_ptr<Client> client_;
+};
+
+TEST_F(ControlServerTest, GetsAndSetsThePolicy) {
+  auto policy = client_->GetPolicy();
+  ASSERT_TRUE(policy.ok()) << policy.status();
+  EXPECT_EQ(policy->generation(), 1u);
+  EXPECT_EQ(policy->policy().rules(0).name(), "size");
+
+  EXPECT_EQ(*client_->SetNamedPolicy("always"), 2u);
+  policy = client_->GetPolicy();
+  EXPECT_EQ(policy->generation(), 2u);
+  EXPECT_EQ(policy->policy().rules_size(), 0);
+  EXPECT_EQ(policy->policy().default_outcome(), v1::OUTCOME_DAX);
+  EXPECT_EQ(controller_.GetPolicy().policy, *dax::ParsePolicyName("always"));
+}
+
+TEST_F(ControlServerTest, ABadFieldIsNamedAndTheOldPolicyStays) {
+  const PolicyState before = controller_.GetPolicy();
+  v1::SetPolicyRequest request;
+  request.mutable_policy()->set_default_outcome(v1::OUTCOME_DAX);
+  for (int i = 0; i < 3; ++i) {
+    v1::Rule* rule = request.mutable_policy()->add_rules();
+    rule->set_name("rule" + std::to_string(i));
+    rule->set_outcome(i < 2 ? v1::OUTCOME_DAX : static_cast<v1::Outcome>(9));
+  }
+  const auto refused = client_->SetPolicy(request);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.status().message()), StartsWith("policy.rules[2].outcome: "));
+  EXPECT_EQ(client_->SetPolicy(v1::SetPolicyRequest()).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(controller_.GetPolicy().generation, before.generation);
+  EXPECT_EQ(controller_.GetPolicy().policy, before.policy);
+}
+
+TEST_F(ControlServerTest, AStaleExpectedGenerationIsAborted) {
+  EXPECT_EQ(*client_->SetNamedPolicy("always", 1), 2u);
+  EXPECT_EQ(client_->SetNamedPolicy("never", 1).status().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(controller_.GetPolicy().generation, 2u);
+}
+
+TEST_F(ControlServerTest, ListsFilesOfOneShareOrAll) {
+  const auto all = client_->ListFiles();
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_EQ(all->generation(), 1u);
+  ASSERT_EQ(all->files_size(), 3);
+  EXPECT_EQ(all->files(1).path(), "caf\\xe9\x1b[2J.txt");
+  EXPECT_EQ(client_->ListFiles("src")->files_size(), 1);
+  EXPECT_EQ(client_->ListFiles("nope").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(client_->ListFiles(std::string(37, 'x')).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(ControlServerTest, AListIsTakenAnewIfThePolicyChangedMeanwhile) {
+  controller_.policy_changes_during_list = 2;
+  EXPECT_EQ(client_->ListFiles()->generation(), 3u);
+  controller_.policy_changes_during_list = 1000;
+  EXPECT_EQ(client_->ListFiles().status().code(), absl::StatusCode::kAborted);
+}
+
+TEST_F(ControlServerTest, ShowsWindows) {
+  const auto all = client_->GetWindow();
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_EQ(all->windows_size(), 2);
+  EXPECT_EQ(all->windows(0).mount_mode(), v1::MOUNT_MODE_PER_FILE);
+  EXPECT_EQ(client_->GetWindow("src")->windows_size(), 1);
+  EXPECT_EQ(client_->GetWindow("nope").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ControlServerTest, EveryServiceIsHealthy) {
+  EXPECT_EQ(*client_->CheckHealth(), "SERVING");
+  EXPECT_EQ(*client_->CheckHealth("daxvmm.v1.DaxPolicyService"), "SERVING");
+  EXPECT_EQ(*client_->CheckHealth("daxvmm.v1.DaxWindowService"), "SERVING");
+  EXPECT_EQ(client_->CheckHealth("daxvmm.v1.Nothing").status().code(), absl::StatusCode::kNotFound);
+}
+
+// The installed gRPC has no header for the reflection messages, so they go as bytes.
+std::string ListServicesByReflection(const std::string& path) {
+  auto channel = grpc::CreateChannel("unix:" + path, grpc::InsecureChannelCredentials());
+  grpc::GenericStub stub(channel);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  grpc::CompletionQueue queue;
+  auto call = stub.PrepareCall(&context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
+  void* tag = nullptr;
+  bool ok = false;
+  const auto step = [&] { return queue.Next(&tag, &ok) && ok; };
+  call->StartCall(nullptr);
+  if (!step()) return "no call";
+  const grpc::Slice list_services("\x3a\x00", 2);  // field 7, an empty string
+  call->Write(grpc::ByteBuffer(&list_services, 1), nullptr);
+  if (!step()) return "no write";
+  grpc::ByteBuffer reply;
+  call->Read(&reply, nullptr);
+  if (!step()) return "no reply";
+  grpc::Slice bytes;
+  if (!reply.DumpToSingleSlice(&bytes).ok()) return "no bytes";
+  grpc::Status status;
+  call->WritesDone(nullptr);
+  step();
+  call->Finish(&status, nullptr);
+  step();
+  queue.Shutdown();
+  while (queue.Next(&tag, &ok)) {
+  }
+  return std::string(reinterpret_cast<const char*>(bytes.begin()), bytes.size());
+}
+
+TEST_F(ControlServerTest, ReflectionListsTheServices) {
+  const std::string services = ListServicesByReflection(Path());
+  EXPECT_THAT(services, HasSubstr("daxvmm.v1.DaxPolicyService"));
+  EXPECT_THAT(services, HasSubstr("daxvmm.v1.DaxWindowService"));
+  EXPECT_THAT(services, HasSubstr("grpc.health.v1.Health"));
+}
+
+TEST_F(ControlServerTest, ARequestThatIsTooLargeIsRefused) {
+  v1::SetPolicyRequest request;
+  request.set_named_policy(std::string(kMaxRequestBytes + 1, 'x'));
+  // gRPC's client has the answer at once but may sit on it until its deadline, as it could not send all.
+  auto patient = Client::Connect(Path(), absl::Seconds(5));
+  ASSERT_TRUE(patient.ok()) << patient.status();
+  EXPECT_EQ((*patient)->SetPolicy(request).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(client_->GetPolicy().ok());
+}
+
+TEST_F(ControlServerTest, TheLargestPolicyFits) {
+  dax::Policy policy;
+  for (size_t i = 0; i < dax::kMaxRules; ++i) {
+    std::string name = std::to_string(i);
+    name.resize(64, '.');
+    policy.rules.push_back({.name = name,
+                            .share_tag = std::string(36, 't'),
+                            .size_at_least = ByteCount(0),
+                            .size_below = ByteCount(~uint64_t{0}),
+                            .outcome = dax::Outcome::kDax});
+  }
+  ASSERT_TRUE(controller_.SetPolicy(policy, std::nullopt).ok());
+  const auto got = client_->GetPolicy();
+  ASSERT_TRUE(got.ok()) << got.status();
+  v1::SetPolicyRequest request;
+  *request.mutable_policy() = got->policy();
+  EXPECT_EQ(*client_->SetPolicy(request), 3u);
+}
+
+TEST_F(ControlServerTest, AListLargerThanGrpcsOwnLimitArrives) {
+  LiveFile file;
+  file.path = std::string(1000, 'p');
+  controller_.files.assign(5000, file);
+  const auto files = client_->ListFiles();
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_EQ(files->files_size(), 5000);
+}
+
+TEST_F(ControlServerTest, GarbageOnOneConnectionDisturbsNoOther) {
+  const UniqueFd silent = RawConnection();
+  const UniqueFd garbage = RawConnection();
+  const std::string bytes(100000, '\xa5');
+  // The server may hang up in the middle.
+  (void)send(garbage.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  EXPECT_TRUE(client_->GetPolicy().ok());
+  const auto other = Client::Connect(Path());
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_TRUE((*other)->GetPolicy().ok());
+}
+
+TEST_F(ControlServerTest, ManyClientsAtOnce) {
+  std::vector<std::thread> threads;
+  std::atomic<int> answered{0};
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&answered] {
+      auto client = Client::Connect(Path());
+      for (int i = 0; client.ok() && i < 20; ++i) {
+        if ((*client)->SetNamedPolicy("always").ok() &&
+            (*client)->ListFiles().status().code() != absl::StatusCode::kUnavailable)
+          ++answered;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(answered, 8 * 20);
+  EXPECT_EQ(controller_.GetPolicy().generation, 1u + 8 * 20);
+}
+
+TEST_F(ControlServerTest, StoppingCutsConnectionsAndLeavesTheSocketToItsOwner) {
+  const UniqueFd idle = RawConnection();
+  ASSERT_TRUE(client_->GetPolicy().ok());
+  server_.reset();
+  EXPECT_EQ(client_->GetPolicy().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(std::filesystem::exists(Path()));
+
+  // The same socket can be served again, and clients that came meanwhile are answered.
+  auto early = Client::Connect(Path());
+  ASSERT_TRUE(early.ok()) << early.status();
+  StartServer();
+  EXPECT_TRUE((*early)->GetPolicy().ok());
+  server_.reset();
+  socket_.reset();
+  EXPECT_FALSE(std::filesystem::exists(Path()));
+  EXPECT_EQ(Client::Connect(Path()).status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(ControlServerTest, ACallWithoutAnAnswerEndsAtItsDeadline) {
+  server_.reset();  // the socket listens on, as it does before the server is loaded
+  auto client = Client::Connect(Path(), absl::Milliseconds(200));
+  ASSERT_TRUE(client.ok()) << client.status();
+  EXPECT_EQ((*client)->GetPolicy().status().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+// The signals that some thread of this process lets through, but for the calling one.
+std::vector<std::string> MasksOfOtherThreads() {
+  std::vector<std::string> masks;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    if (task.path().filename() == std::to_string(gettid())) continue;
+    std::FILE* status = std::fopen((task.path() / "status").c_str(), "re");
+    char line[256];
+    while (status != nullptr && std::fgets(line, sizeof(line), status) != nullptr) {
+      if (std::strncmp(line, "SigBlk:", 7) == 0) masks.emplace_back(line + 7);
+    }
+    if (status != nullptr) std::fclose(status);
+  }
+  return masks;
+}
+
+}  // namespace
+
+// Without a client in the process, whose threads are gRPC's too but not the server's.
+TEST(ControlServerSignals, NoThreadOfTheServerTakesAny) {
+  FakeController controller;
+  auto socket = ControlSocket::Bind(testing::TempDir() + "/signals");
+  ASSERT_TRUE(socket.ok()) << socket.status();
+  auto server = ControlServer::Start(&controller, socket->listen_fd());
+  ASSERT_TRUE(server.ok()) << server.status();
+  const auto masks = MasksOfOtherThreads();
+  EXPECT_FALSE(masks.empty());
+  for (const std::string& mask : masks) {
+    const uint64_t blocked = std::stoull(mask, nullptr, 16);
+    EXPECT_NE(blocked & (uint64_t{1} << (SIGTERM - 1)), 0u) << mask;
+    EXPECT_NE(blocked & (uint64_t{1} << (SIGINT - 1)), 0u) << mask;
+  }
+}
+
+}  // namespace daxvmm::control

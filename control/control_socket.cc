@@ -1,0 +1,188 @@
+#include "control/control_socket.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace daxvmm::control {
+namespace {
+
+constexpr mode_t kMode = 0600;
+constexpr int kBacklog = 128;
+// How often the path may change under us before we give up.
+constexpr int kAttempts = 8;
+
+std::string Subject(const std::string& path) { return absl::StrCat("--control ", path); }
+
+absl::Status Refused(const std::string& path, absl::string_view why) {
+  return absl::FailedPreconditionError(absl::StrCat(Subject(path), ": ", why));
+}
+
+sockaddr_un Address(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+// A name in `directory` as a path that fits into sun_path however long the directory's own path is.
+std::string PathThroughFd(int directory, const std::string& name) {
+  return absl::StrCat("/proc/self/fd/", directory, "/", name);
+}
+
+enum class Occupant { kNone, kStaleSocket };
+
+// Who stands at `name`; an error if it must not be replaced. Fills `identity` for a stale socket.
+absl::StatusOr<Occupant> Inspect(int directory, const std::string& name, const std::string& path,
+                                 struct stat* identity) {
+  if (fstatat(directory, name.c_str(), identity, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT) return Occupant::kNone;
+    return ErrnoStatus(errno, Subject(path));
+  }
+  if (!S_ISSOCK(identity->st_mode)) return Refused(path, "exists and is not a socket; it is left alone");
+  UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe.valid()) return ErrnoStatus(errno, absl::StrCat(Subject(path), ": socket"));
+  const sockaddr_un address = Address(path);
+  if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+    ucred peer{};
+    socklen_t length = sizeof(peer);
+    if (getsockopt(probe.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.pid > 0) {
+      return Refused(path, absl::StrCat("in use by the live process ", peer.pid));
+    }
+    return Refused(path, "in use by a live process");
+  }
+  switch (errno) {
+    case ECONNREFUSED:
+      return Occupant::kStaleSocket;
+    case ENOENT:
+      return Occupant::kNone;
+    case EAGAIN:  // its backlog is full
+      return Refused(path, "in use by a live process");
+    case EPROTOTYPE:
+      return Refused(path, "exists and is a socket of another kind; it is left alone");
+    default:
+      return ErrnoStatus(errno, absl::StrCat(Subject(path), ": cannot tell whether a live process uses it"));
+  }
+}
+
+// Brings the listening socket from `hidden` to `name`, without a moment in which `name` is a socket that refuses
+// connections, which another starting process would take for a stale one.
+absl::Status Publish(int directory, const std::string& hidden, const std::string& name, const std::string& path) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (renameat2(directory, hidden.c_str(), directory, name.c_str(), RENAME_NOREPLACE) == 0) {
+      return absl::OkStatus();
+    }
+    if (errno != EEXIST) return ErrnoStatus(errno, absl::StrCat(Subject(path), ": rename"));
+    struct stat stale {};
+    ASSIGN_OR_RETURN(const Occupant occupant, Inspect(directory, name, path, &stale));
+    if (occupant == Occupant::kNone) continue;
+    if (renameat2(directory, hidden.c_str(), directory, name.c_str(), RENAME_EXCHANGE) != 0) {
+      if (errno == ENOENT) continue;
+      return ErrnoStatus(errno, absl::StrCat(Subject(path), ": rename"));
+    }
+    struct stat taken {};
+    if (fstatat(directory, hidden.c_str(), &taken, AT_SYMLINK_NOFOLLOW) == 0 && taken.st_dev == stale.st_dev &&
+        taken.st_ino == stale.st_ino) {
+      unlinkat(directory, hidden.c_str(), 0);
+      return absl::OkStatus();
+    }
+    // Somebody put another file there since it was inspected: give it back and look again.
+    if (renameat2(directory, hidden.c_str(), directory, name.c_str(), RENAME_EXCHANGE) != 0) {
+      return ErrnoStatus(errno, absl::StrCat(Subject(path), ": rename"));
+    }
+  }
+  return Refused(path, "keeps changing; is another machine starting on it?");
+}
+
+}  // namespace
+
+absl::Status CheckControlPath(const std::string& path) {
+  if (path.empty()) return absl::InvalidArgumentError("--control: the path is empty");
+  if (path.find('\0') != std::string::npos) return absl::InvalidArgumentError("--control: the path holds a zero byte");
+  if (path.size() > kMaxSocketPath) {
+    return absl::InvalidArgumentError(absl::StrCat(Subject(path), ": the path has ", path.size(),
+                                                   " bytes, but a Unix socket's has at most ", kMaxSocketPath));
+  }
+  if (path.back() == '/') return absl::InvalidArgumentError(absl::StrCat(Subject(path), ": names a directory"));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ControlSocket> ControlSocket::Bind(const std::string& path) {
+  RETURN_IF_ERROR(CheckControlPath(path));
+  const size_t slash = path.rfind('/');
+  const std::string directory_name = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+
+  ControlSocket made;
+  made.path_ = path;
+  made.base_name_ = slash == std::string::npos ? path : path.substr(slash + 1);
+  made.directory_ = UniqueFd(open(directory_name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!made.directory_.valid()) return ErrnoStatus(errno, absl::StrCat(Subject(path), ": directory"));
+  // Before anything is made: the common refusals leave no trace, not even for a moment.
+  struct stat occupant_identity {};
+  RETURN_IF_ERROR(Inspect(made.directory_.get(), made.base_name_, path, &occupant_identity).status());
+
+  UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!listener.valid()) return ErrnoStatus(errno, absl::StrCat(Subject(path), ": socket"));
+  // The file takes its mode from the socket's inode, less the umask (net/unix/af_unix.c, unix_bind_bsd): never wider
+  // than this, and no change of the umask, which all threads share.
+  if (fchmod(listener.get(), kMode) != 0) return ErrnoStatus(errno, absl::StrCat(Subject(path), ": fchmod"));
+
+  static std::atomic<unsigned> counter{0};
+  const std::string hidden = absl::StrCat(".daxvmm-", getpid(), "-", counter.fetch_add(1, std::memory_order_relaxed));
+  const sockaddr_un address = Address(PathThroughFd(made.directory_.get(), hidden));
+  if (bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    return ErrnoStatus(errno, absl::StrCat(Subject(path), ": bind"));
+  }
+  absl::Cleanup remove_hidden = [&] { unlinkat(made.directory_.get(), hidden.c_str(), 0); };
+  struct stat own {};
+  if (fstatat(made.directory_.get(), hidden.c_str(), &own, AT_SYMLINK_NOFOLLOW) != 0) {
+    return ErrnoStatus(errno, absl::StrCat(Subject(path), ": stat"));
+  }
+  // A umask may have taken bits from the owner.
+  if ((own.st_mode & 07777) != kMode && fchmodat(made.directory_.get(), hidden.c_str(), kMode, 0) != 0) {
+    return ErrnoStatus(errno, absl::StrCat(Subject(path), ": chmod"));
+  }
+  if (listen(listener.get(), kBacklog) != 0) return ErrnoStatus(errno, absl::StrCat(Subject(path), ": listen"));
+  RETURN_IF_ERROR(Publish(made.directory_.get(), hidden, made.base_name_, path));
+  std::move(remove_hidden).Cancel();
+  made.listener_ = std::move(listener);
+  made.device_ = own.st_dev;
+  made.inode_ = own.st_ino;
+  return made;
+}
+
+ControlSocket& ControlSocket::operator=(ControlSocket&& other) noexcept {
+  if (this == &other) return *this;
+  Remove();
+  path_ = std::move(other.path_);
+  base_name_ = std::move(other.base_name_);
+  directory_ = std::move(other.directory_);
+  listener_ = std::move(other.listener_);
+  device_ = other.device_;
+  inode_ = other.inode_;
+  return *this;
+}
+
+void ControlSocket::Remove() {
+  if (!listener_.valid()) return;
+  struct stat now {};
+  if (fstatat(directory_.get(), base_name_.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_dev == device_ &&
+      now.st_ino == inode_) {
+    unlinkat(directory_.get(), base_name_.c_str(), 0);
+  }
+  listener_.reset();
+  directory_.reset();
+}
+
+}  // namespace daxvmm::control

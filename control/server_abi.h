@@ -1,0 +1,52 @@
+// What daxvmm and libdaxvmm_control.so agree on: one exported function. The library carries gRPC and protobuf, so that
+// only a process that asked for a control plane has them in memory.
+//
+// The controller crosses as a C++ object: both sides must come from one build. `abi_version` and `layout` are checked
+// to tell the operator of a mixed installation what is wrong, not to support one.
+#ifndef DAXVMM_CONTROL_SERVER_ABI_H_
+#define DAXVMM_CONTROL_SERVER_ABI_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "control/controller.h"
+
+namespace daxvmm::control {
+
+// To be raised with any change of this file or of control/controller.h.
+inline constexpr uint32_t kServerAbiVersion = 1;
+
+// Changes with most changes of the structs that cross, should somebody forget the version.
+inline constexpr uint64_t kServerAbiLayout = sizeof(LiveFile) | uint64_t{sizeof(WindowUse)} << 16 |
+                                             uint64_t{sizeof(dax::Rule)} << 32 | uint64_t{sizeof(PolicyState)} << 48;
+
+inline constexpr char kServerLibraryName[] = "libdaxvmm_control.so";
+inline constexpr char kServerStartSymbol[] = "daxvmm_control_start";
+
+extern "C" {
+
+struct daxvmm_control_start_args {
+  uint32_t abi_version;    // kServerAbiVersion
+  uint32_t log_level;      // a LogLevel: the library has its own copy of base/
+  uint64_t layout;         // kServerAbiLayout
+  Controller* controller;  // outlives the server
+  int listen_fd;           // borrowed for the call
+  // Takes the library's log lines, from any of its threads.
+  void (*log)(uint32_t level, const char* line);
+};
+
+struct daxvmm_control_handle {
+  void* server;
+  void (*stop)(void* server);  // once; returns when no thread calls the controller any more
+};
+
+// 0 and a filled `handle`, or an absl::StatusCode and a text in `error`, which has room for `error_size` bytes.
+// One server per process at a time.
+using daxvmm_control_start_fn = int (*)(const daxvmm_control_start_args* args, daxvmm_control_handle* handle,
+                                        char* error, size_t error_size);
+
+}  // extern "C"
+
+}  // namespace daxvmm::control
+
+#endif  // DAXVMM_CONTROL_SERVER_ABI_H_

@@ -1,0 +1,56 @@
+// The one symbol that libdaxvmm_control.so exports; see control/server_abi.h.
+#include <grpc/support/log.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "control/control_server.h"
+#include "control/server_abi.h"
+
+namespace daxvmm::control {
+namespace {
+
+void (*g_host_log)(uint32_t level, const char* line) = nullptr;
+
+void ForwardLine(LogLevel level, const char* line, void* context) { g_host_log(static_cast<uint32_t>(level), line); }
+
+// gRPC would write to standard error by itself, which may be a guest's console in raw mode. What it calls an error is
+// mostly a peer that went away.
+void ForwardGrpcLine(gpr_log_func_args* args) {
+  if (args->severity == GPR_LOG_SEVERITY_ERROR) {
+    LOG_LIMITED(kWarning) << "control: grpc: " << args->message;
+  } else {
+    LOG(kDebug) << "control: grpc: " << args->message;
+  }
+}
+
+void Stop(void* server) { delete static_cast<ControlServer*>(server); }
+
+}  // namespace
+}  // namespace daxvmm::control
+
+extern "C" __attribute__((visibility("default"))) int daxvmm_control_start(
+    const daxvmm::control::daxvmm_control_start_args* args, daxvmm::control::daxvmm_control_handle* handle, char* error,
+    size_t error_size) {
+  using namespace daxvmm::control;  // NOLINT(google-build-using-namespace): a C function has no namespace of its own
+  // The version stands first for ever: nothing else may be read before it is known.
+  if (args->abi_version != kServerAbiVersion || args->layout != kServerAbiLayout) {
+    std::snprintf(error, error_size, "the library is of another build (interface %u, the program's is %u)",
+                  kServerAbiVersion, args->abi_version);
+    return static_cast<int>(absl::StatusCode::kFailedPrecondition);
+  }
+  g_host_log = args->log;
+  daxvmm::SetLogSink(&ForwardLine, nullptr);
+  daxvmm::SetLogLevel(static_cast<daxvmm::LogLevel>(args->log_level));
+  gpr_set_log_function(&ForwardGrpcLine);
+  auto server = ControlServer::Start(args->controller, args->listen_fd);
+  if (!server.ok()) {
+    std::snprintf(error, error_size, "%s", std::string(server.status().message()).c_str());
+    return static_cast<int>(server.status().code());
+  }
+  handle->server = server->release();
+  handle->stop = &Stop;
+  return 0;
+}

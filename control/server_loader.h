@@ -1,0 +1,47 @@
+// The control plane's server, from a shared library that is loaded when it is asked for: what links this links no gRPC.
+//
+// A process that already has the contract's generated code (proto/daxvmm/v1) linked in must not load the library, since
+// protobuf refuses two copies of one file; it uses control/control_server.h itself.
+#ifndef DAXVMM_CONTROL_SERVER_LOADER_H_
+#define DAXVMM_CONTROL_SERVER_LOADER_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "control/controller.h"
+#include "control/server_abi.h"
+
+namespace daxvmm::control {
+
+// Overrides the places where LocateControlLibrary looks; ignored in a set-user-ID program.
+inline constexpr char kControlLibraryEnv[] = "DAXVMM_CONTROL_LIBRARY";
+
+// The path of libdaxvmm_control.so: `option` if it is not empty, else $DAXVMM_CONTROL_LIBRARY, else the first that
+// exists beside the running program, in ../lib/daxvmm/ of it (installed) and in ../control/ of it (build tree).
+// NOT_FOUND says where it was looked for. Loads nothing, so it can be called before the machine runs.
+absl::StatusOr<std::string> LocateControlLibrary(const std::string& option = "");
+
+// A running server. Start and destruction on one thread; at most one per process at a time.
+class [[nodiscard]] LoadedControlServer {
+ public:
+  // Takes some 15 ms of which most is loading, so it is called once the guest runs. `controller` must outlive the
+  // server. `listen_fd` is a ControlSocket's; it is duplicated. The library's log lines and level are this process's.
+  // FAILED_PRECONDITION for a library of another build, UNAVAILABLE if it cannot be loaded.
+  static absl::StatusOr<LoadedControlServer> Start(Controller* controller, int listen_fd,
+                                                   const std::string& library_path);
+
+  LoadedControlServer(LoadedControlServer&& other) noexcept : handle_(other.handle_) { other.handle_ = {}; }
+  LoadedControlServer& operator=(LoadedControlServer&& other) noexcept;
+  // Stops the server: no thread calls the controller afterwards. The library stays loaded, since gRPC keeps threads.
+  ~LoadedControlServer() { Stop(); }
+
+ private:
+  explicit LoadedControlServer(daxvmm_control_handle handle) : handle_(handle) {}
+  void Stop();
+
+  daxvmm_control_handle handle_{};
+};
+
+}  // namespace daxvmm::control
+
+#endif  // DAXVMM_CONTROL_SERVER_LOADER_H_

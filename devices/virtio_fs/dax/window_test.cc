@@ -1,0 +1,261 @@
+#include "devices/virtio_fs/dax/window.h"
+
+#include <atomic>
+#include <cerrno>
+#include <thread>
+#include <vector>
+
+#include "devices/virtio_fs/dax/window_test_support.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace daxvmm::dax {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
+
+TEST_F(WindowTest, NothingIsReachableAtFirst) {
+  EXPECT_EQ(Load(0), std::nullopt);
+  EXPECT_EQ(Load(kSize - 1), std::nullopt);
+  EXPECT_EQ(window_->Describe(WindowOffset(0)), "nothing is mapped there");
+}
+
+TEST_F(WindowTest, MapsTheFilesBytes) {
+  TestFile file("maps");
+  file.Fill(1024);
+  source_.paths[NodeId(5)] = file.path();
+  ASSERT_EQ(Setup(5, kChunk, kChunk, kRead, 2 * kChunk), 0);
+  EXPECT_EQ(Load(2 * kChunk), file.At(kChunk));
+  EXPECT_EQ(Load(3 * kChunk - 1), file.At(2 * kChunk - 1));
+  EXPECT_EQ(Load(2 * kChunk - 1), std::nullopt);
+  EXPECT_EQ(Load(3 * kChunk), std::nullopt);
+  EXPECT_FALSE(CanStore(2 * kChunk)) << "a read-only mapping";
+  const WindowStats stats = window_->stats();
+  EXPECT_EQ(stats.mapped_chunks, 1u);
+  EXPECT_EQ(stats.maps, 1u);
+  EXPECT_EQ(window_->ChunksOf(NodeId(5)), 1u);
+  EXPECT_EQ(window_->ChunksOf(NodeId(6)), 0u);
+}
+
+TEST_F(WindowTest, StoresReachTheFile) {
+  TestFile file("stores");
+  file.Fill(1);
+  source_.paths[NodeId(1)] = file.path();
+  for (const uint64_t flags : {kWrite, kRead | kWrite}) {
+    ASSERT_EQ(Setup(1, 0, kChunk, flags, 0), 0);
+    EXPECT_TRUE(CanStore(0)) << flags;
+  }
+}
+
+TEST_F(WindowTest, UpgradeKeepsThePagesAndAddsTheRight) {
+  TestFile file("upgrade");
+  file.Fill(512);
+  source_.paths[NodeId(1)] = file.path();
+  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+
+  // Another vCPU reads all the while; a gap would show as a fault.
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> reads{0}, faults{0};
+  std::thread reader([&] {
+    while (!stop.load()) {
+      faults += Load(kPage) == std::nullopt ? 1 : 0;
+      ++reads;
+    }
+  });
+  for (int i = 0; i < 500 || reads.load() < 500; ++i) {
+    ASSERT_EQ(Setup(1, 0, kChunk, i % 2 == 0 ? kRead | kWrite : kRead, 0), 0);
+  }
+  stop = true;
+  reader.join();
+  EXPECT_EQ(faults.load(), 0u);
+  ASSERT_EQ(Setup(1, 0, kChunk, kRead | kWrite, 0), 0);
+  EXPECT_TRUE(CanStore(0));
+  EXPECT_EQ(Load(kPage), 'b');
+  EXPECT_THAT(window_->Mappings(), SizeIs(1));
+  EXPECT_EQ(window_->stats().mapped_chunks, 1u);
+}
+
+TEST_F(WindowTest, OverlapReplacesAndSplits) {
+  TestFile one("one"), two("two");
+  one.Fill(512);
+  two.Fill(512, 13);
+  source_.paths[NodeId(1)] = one.path();
+  source_.paths[NodeId(2)] = two.path();
+  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(Setup(2, 0, kPage, kRead, kPage), 0);
+  EXPECT_EQ(Load(0), 'a');
+  EXPECT_EQ(Load(kPage), 'n');
+  EXPECT_EQ(Load(2 * kPage), 'c');
+  EXPECT_THAT(window_->Mappings(), SizeIs(3));
+  EXPECT_THAT(window_->ChunksByNode(), UnorderedElementsAre(Pair(NodeId(1), 1), Pair(NodeId(2), 1)));
+  ASSERT_EQ(Setup(2, 0, kChunk, kRead, 0), 0);
+  EXPECT_EQ(Load(2 * kPage), 'p');
+  EXPECT_THAT(window_->ChunksByNode(), UnorderedElementsAre(Pair(NodeId(2), 1)));
+}
+
+TEST_F(WindowTest, RemovedPagesAreOutOfReach) {
+  TestFile file("removed");
+  file.Fill(1024);
+  source_.paths[NodeId(1)] = file.path();
+  ASSERT_EQ(Setup(1, 0, 2 * kChunk, kRead, 0), 0);
+  ASSERT_EQ(Remove({{.moffset = kPage, .len = kPage}, {.moffset = 0, .len = 0}, {.moffset = kChunk, .len = kChunk}}),
+            0);
+  EXPECT_EQ(Load(0), 'a');
+  EXPECT_EQ(Load(kPage), std::nullopt);
+  EXPECT_EQ(Load(2 * kPage), 'c');
+  EXPECT_EQ(Load(kChunk), std::nullopt);
+  EXPECT_EQ(window_->stats().unmaps, 2u);
+  EXPECT_EQ(window_->stats().mapped_chunks, 1u);
+  EXPECT_EQ(window_->stats().mapped_chunks_max, 2u);
+  EXPECT_EQ(Remove({{.moffset = kPage, .len = kPage}, {.moffset = 3 * kChunk, .len = kChunk}}), 0) << "holes are fine";
+  EXPECT_EQ(window_->stats().unmaps, 2u);
+}
+
+TEST_F(WindowTest, RemoveValidatesAllBeforeItAppliesAny) {
+  TestFile file("batch");
+  file.Fill(512);
+  source_.paths[NodeId(1)] = file.path();
+  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  for (const fuse_removemapping_one& bad :
+       {fuse_removemapping_one{.moffset = 0, .len = ~uint64_t{0}}, fuse_removemapping_one{.moffset = 1, .len = kPage},
+        fuse_removemapping_one{.moffset = kSize, .len = kPage},
+        fuse_removemapping_one{.moffset = -kPage, .len = 2 * kPage}}) {
+    EXPECT_EQ(Remove({{.moffset = 0, .len = kChunk}, bad}), EINVAL);
+    EXPECT_EQ(Load(0), 'a');
+  }
+  EXPECT_EQ(window_->stats().rejected, 4u);
+  EXPECT_EQ(window_->stats().unmaps, 0u);
+}
+
+TEST_F(WindowTest, MalformedSetupOpensNothing) {
+  TestFile file("malformed");
+  file.Fill(1);
+  source_.paths[NodeId(1)] = file.path();
+  for (const uint64_t bad : {uint64_t{1}, kSize, ~uint64_t{0}, -kPage}) {
+    EXPECT_EQ(Setup(1, 0, kChunk, kRead, bad), EINVAL) << bad;
+  }
+  EXPECT_EQ(Setup(1, 0, kChunk, 0, 0), EINVAL);
+  EXPECT_EQ(source_.opens, 0);
+  EXPECT_EQ(window_->stats().rejected, 5u);
+}
+
+TEST_F(WindowTest, ReadOnlyShare) {
+  Make(true);
+  TestFile file("read_only");
+  file.Fill(1);
+  source_.paths[NodeId(1)] = file.path();
+  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  EXPECT_EQ(Setup(1, 0, kChunk, kRead | kWrite, 0), EROFS);
+  EXPECT_EQ(Load(0), 'a') << "the old mapping must stay";
+  EXPECT_FALSE(CanStore(0));
+}
+
+TEST_F(WindowTest, ErrorsOfTheFileSystem) {
+  EXPECT_EQ(Setup(9, 0, kChunk, kRead, 0), ENOENT);
+  source_.error = fuse::Errno(EACCES);
+  EXPECT_EQ(Setup(1, 0, kChunk, kRead, 0), EACCES);
+  source_.error = fuse::Errno(EAGAIN);
+  EXPECT_EQ(Setup(1, 0, kChunk, kRead, 0), EIO) << "EAGAIN makes the guest loop";
+  source_.error = fuse::Errno(ENOMEM);
+  EXPECT_EQ(Setup(1, 0, kChunk, kRead, 0), EIO) << "ENOMEM starts the guest's OOM killer";
+  EXPECT_THAT(window_->Mappings(), IsEmpty());
+}
+
+TEST_F(WindowTest, WhatCannotBeMappedIsEioAndLeavesTheOldState) {
+  TestFile file("old_state");
+  file.Fill(1);
+  source_.paths[NodeId(1)] = file.path();
+  source_.paths[NodeId(2)] = ::testing::TempDir();  // a directory opens, but mmap refuses it
+  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  EXPECT_EQ(Setup(2, 0, kChunk, kRead, 0), EIO);
+  EXPECT_EQ(Load(0), 'a');
+  EXPECT_THAT(window_->ChunksByNode(), UnorderedElementsAre(Pair(NodeId(1), 1)));
+}
+
+TEST_F(WindowTest, ClearTakesEverything) {
+  TestFile file("clear");
+  file.Fill(1024);
+  source_.paths[NodeId(1)] = file.path();
+  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(Setup(1, kChunk, kChunk, kRead | kWrite, 3 * kChunk), 0);
+  window_->Clear();
+  EXPECT_EQ(Load(0), std::nullopt);
+  EXPECT_EQ(Load(3 * kChunk), std::nullopt);
+  EXPECT_THAT(window_->Mappings(), IsEmpty());
+  EXPECT_EQ(window_->stats().mapped_chunks, 0u);
+  EXPECT_EQ(window_->stats().mapped_chunks_max, 2u);
+  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0) << "the window must be usable again";
+  EXPECT_EQ(Load(0), 'a');
+}
+
+TEST_F(WindowTest, ASetupThatBeganBeforeClearDoesNotMapAfterIt) {
+  TestFile file("late");
+  file.Fill(1);
+  source_.paths[NodeId(1)] = file.path();
+  source_.while_opening = [this] { window_->Clear(); };
+  EXPECT_EQ(Setup(1, 0, kChunk, kRead, 0), EIO);
+  EXPECT_EQ(Load(0), std::nullopt);
+}
+
+TEST_F(WindowTest, TheEndOfTheWindowClearsIt) {
+  TestFile file("end");
+  file.Fill(1);
+  source_.paths[NodeId(1)] = file.path();
+  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  window_.reset();
+  EXPECT_EQ(Load(0), std::nullopt);
+}
+
+TEST_F(WindowTest, AGuestThatMapsPageByPageIsStopped) {
+  TestFile file("pieces");
+  file.Fill(1);
+  source_.paths[NodeId(1)] = file.path();
+  // Larger than the four chunks of the other tests: as many pages as entries are allowed.
+  absl::StatusOr<memory::MappingWindow> memory = memory::MappingWindow::Create(MiB(32));
+  ASSERT_TRUE(memory.ok());
+  absl::StatusOr<std::unique_ptr<Window>> window = Window::Create(&*memory, false);
+  ASSERT_TRUE(window.ok());
+  int error = 0;
+  uint64_t mapped = 0;
+  for (uint64_t at = 0; at < MiB(32).raw() && error == 0; at += kPage, ++mapped) {
+    const fuse_setupmapping_in in{.fh = 0, .foffset = 0, .len = kPage, .flags = kRead, .moffset = at};
+    error = (*window)->Setup(NodeId(1), in, source_).value();
+  }
+  EXPECT_EQ(error, EIO);
+  EXPECT_GT(mapped, 4000u);
+}
+
+TEST_F(WindowTest, RequestsRaceOnSeveralThreads) {
+  TestFile file("race");
+  file.Fill(1024);
+  for (uint64_t node = 1; node <= 3; ++node) source_.paths[NodeId(node)] = file.path();
+  std::vector<std::thread> threads;
+  for (uint64_t node = 1; node <= 3; ++node) {
+    threads.emplace_back([this, node] {
+      FakeSource source;
+      source.paths = source_.paths;
+      for (uint64_t i = 0; i < 300; ++i) {
+        const fuse_setupmapping_in in{.fh = 0,
+                                      .foffset = (i % 2) * kChunk,
+                                      .len = kChunk,
+                                      .flags = i % 3 == 0 ? kRead | kWrite : kRead,
+                                      .moffset = (i * node % 4) * kChunk};
+        EXPECT_TRUE(window_->Setup(NodeId(node), in, source).ok());
+        const fuse_removemapping_one one{.moffset = ((i + node) % 4) * kChunk, .len = kChunk};
+        EXPECT_TRUE(window_->Remove(NodeId(node), std::span(&one, 1)).ok());
+        window_->FileSizeSeen(NodeId(node), ByteCount(1024 * kPage));
+        EXPECT_LE(window_->stats().mapped_chunks, 4u);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(window_->stats().maps, 900u);
+  window_->Clear();
+  for (uint64_t at = 0; at < kSize; at += kChunk) EXPECT_EQ(Load(at), std::nullopt);
+}
+
+}  // namespace
+}  // namespace daxvmm::dax

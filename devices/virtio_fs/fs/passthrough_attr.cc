@@ -1,0 +1,160 @@
+// Attributes: the one function that fills them, GETATTR, SETATTR, STATFS.
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "devices/virtio_fs/fs/credentials.h"
+#include "devices/virtio_fs/fs/passthrough_fs.h"
+#include "devices/virtio_fs/fs/safe_open.h"
+
+namespace daxvmm::fs {
+namespace {
+
+using fuse::Errno;
+using fuse::kOk;
+using fuse::Result;
+
+// The kernel's 32-bit device number on the wire (new_encode_dev, include/linux/kdev_t.h).
+uint32_t EncodeDevice(uint32_t major, uint32_t minor) {
+  return (minor & 0xff) | (major << 8) | ((minor & ~uint32_t{0xff}) << 12);
+}
+
+// A descriptor and an ioctl: only where a rule asks. File systems without the flag refuse the ioctl.
+bool PersistentDaxFlag(const Inode& inode) {
+  if (!inode.is_regular()) return false;
+  const Result<UniqueFd> fd = Reopen(inode.fd(), S_IFREG, O_RDONLY | O_NOATIME | O_NONBLOCK);
+  if (!fd.ok()) return false;
+  fsxattr attr = {};
+  return ioctl((*fd).get(), FS_IOC_FSGETXATTR, &attr) == 0 && (attr.fsx_xflags & FS_XFLAG_DAX) != 0;
+}
+
+timespec TimeToSet(uint32_t valid, uint32_t explicit_bit, uint32_t now_bit, uint64_t seconds, uint32_t nanoseconds) {
+  if ((valid & explicit_bit) == 0) return {0, UTIME_OMIT};
+  if ((valid & now_bit) != 0) return {0, UTIME_NOW};
+  return {static_cast<time_t>(seconds), static_cast<long>(nanoseconds)};
+}
+
+Errno SetOwner(const Inode& inode, const fuse_setattr_in& in) {
+  const uid_t uid = (in.valid & FATTR_UID) != 0 ? in.uid : static_cast<uid_t>(-1);
+  const gid_t gid = (in.valid & FATTR_GID) != 0 ? in.gid : static_cast<gid_t>(-1);
+  // An explicit -1 is no id: fchownat would silently leave the owner as it is.
+  if ((in.valid & FATTR_UID) != 0 && uid == static_cast<uid_t>(-1)) return Errno(EINVAL);
+  if ((in.valid & FATTR_GID) != 0 && gid == static_cast<gid_t>(-1)) return Errno(EINVAL);
+  return fchownat(inode.fd(), "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0 ? kOk : Errno::Last();
+}
+
+Errno SetMode(const Inode& inode, mode_t mode) {
+  return chmod(ProcPath(inode.fd()).c_str(), mode & 07777) == 0 ? kOk : Errno::Last();
+}
+
+Errno SetTimes(const Inode& inode, const fuse_setattr_in& in) {
+  // The kernel's markers (UTIME_NOW, UTIME_OMIT) are nanosecond values out of range: the guest must not send its own.
+  if (in.atimensec > 999'999'999 || in.mtimensec > 999'999'999) return Errno(EINVAL);
+  const timespec times[2] = {TimeToSet(in.valid, FATTR_ATIME, FATTR_ATIME_NOW, in.atime, in.atimensec),
+                             TimeToSet(in.valid, FATTR_MTIME, FATTR_MTIME_NOW, in.mtime, in.mtimensec)};
+  return utimensat(AT_FDCWD, ProcPath(inode.fd()).c_str(), times, 0) == 0 ? kOk : Errno::Last();
+}
+
+// Through the handle if there is one: it may be writable where the file's mode no longer is.
+Errno SetSize(const Inode& inode, const Handle* handle, const fuse_setattr_in& in) {
+  if (in.size > INT64_MAX) return Errno(EFBIG);
+  const off_t size = static_cast<off_t>(in.size);
+  const ScopedKillPriv kill((in.valid & FATTR_KILL_SUIDGID) != 0);
+  if (handle != nullptr) return ftruncate(handle->fd(), size) == 0 ? kOk : Errno::Last();
+  const Result<UniqueFd> fd = Reopen(inode.fd(), S_IFREG, O_WRONLY);
+  if (!fd.ok()) return fd.error();
+  return ftruncate((*fd).get(), size) == 0 ? kOk : Errno::Last();
+}
+
+}  // namespace
+
+fuse_attr PassthroughFs::MakeAttr(Inode& inode, const struct statx& stx, fuse::AttrReply reply,
+                                  bool instantiates) const {
+  fuse_attr attr = {};
+  attr.ino = stx.stx_ino;
+  attr.size = stx.stx_size;
+  attr.blocks = stx.stx_blocks;
+  attr.atime = static_cast<uint64_t>(stx.stx_atime.tv_sec);
+  attr.atimensec = stx.stx_atime.tv_nsec;
+  attr.mtime = static_cast<uint64_t>(stx.stx_mtime.tv_sec);
+  attr.mtimensec = stx.stx_mtime.tv_nsec;
+  attr.ctime = static_cast<uint64_t>(stx.stx_ctime.tv_sec);
+  attr.ctimensec = stx.stx_ctime.tv_nsec;
+  attr.mode = stx.stx_mode;
+  attr.nlink = stx.stx_nlink;
+  attr.uid = stx.stx_uid;
+  attr.gid = stx.stx_gid;
+  attr.rdev = EncodeDevice(stx.stx_rdev_major, stx.stx_rdev_minor);
+  attr.blksize = stx.stx_blksize;
+  inode.known_size.store(stx.stx_size, std::memory_order_relaxed);
+  if (observer_ != nullptr) {
+    const auto persistent_dax_flag = [&inode] { return PersistentDaxFlag(inode); };
+    attr.flags = observer_->AttrFlags(fuse::InodeFacts{.node = inode.id(),
+                                                       .mode = stx.stx_mode,
+                                                       .size = ByteCount(stx.stx_size),
+                                                       .persistent_dax_flag = persistent_dax_flag},
+                                      reply, instantiates);
+  }
+  return attr;
+}
+
+Result<fuse_attr_out> PassthroughFs::AttrOut(Inode& inode) const {
+  const Result<struct statx> stx = StatInode(inode.fd());
+  if (!stx.ok()) return stx.error();
+  fuse_attr_out out = {};
+  const timespec valid = absl::ToTimespec(options_.attr_timeout);
+  out.attr_valid = static_cast<uint64_t>(valid.tv_sec);
+  out.attr_valid_nsec = static_cast<uint32_t>(valid.tv_nsec);
+  out.attr = MakeAttr(inode, *stx, fuse::AttrReply::kAttr, /*instantiates=*/false);
+  return out;
+}
+
+Result<fuse_attr_out> PassthroughFs::GetAttr(const fuse::RequestContext& /*ctx*/, NodeId node,
+                                             std::optional<FileHandle> /*fh*/) {
+  const std::shared_ptr<Inode> inode = inodes_.Find(node);
+  if (inode == nullptr) return Errno(ENOENT);
+  return AttrOut(*inode);  // a handle is open on the same inode: it could say nothing else
+}
+
+Result<fuse_attr_out> PassthroughFs::SetAttr(const fuse::RequestContext& /*ctx*/, NodeId node,
+                                             const fuse_setattr_in& in) {
+  const std::shared_ptr<Inode> inode = inodes_.Find(node);
+  if (inode == nullptr) return Errno(ENOENT);
+  if (options_.read_only) return Errno(EROFS);
+  std::shared_ptr<Handle> handle;
+  if ((in.valid & FATTR_FH) != 0) {
+    Result<std::shared_ptr<Handle>> found = FindFile(FileHandle(in.fh), node);
+    if (!found.ok()) return found.error();
+    handle = *std::move(found);
+  }
+  // Owner before mode: chown(2) clears the set-id bits that the new mode may bring. Times last: truncation sets them.
+  Errno error;
+  if (error.ok() && (in.valid & (FATTR_UID | FATTR_GID)) != 0) error = SetOwner(*inode, in);
+  if (error.ok() && (in.valid & FATTR_MODE) != 0) error = SetMode(*inode, in.mode);
+  if (error.ok() && (in.valid & FATTR_SIZE) != 0) error = SetSize(*inode, handle.get(), in);
+  if (error.ok() && (in.valid & (FATTR_ATIME | FATTR_MTIME)) != 0) error = SetTimes(*inode, in);
+  if (!error.ok()) return error;
+  return AttrOut(*inode);
+}
+
+Result<fuse_kstatfs> PassthroughFs::StatFs(const fuse::RequestContext& /*ctx*/, NodeId node) {
+  const std::shared_ptr<Inode> inode = inodes_.Find(node);
+  if (inode == nullptr) return Errno(ENOENT);
+  struct statfs st;
+  if (fstatfs(inode->fd(), &st) != 0) return Errno::Last();
+  fuse_kstatfs out = {};
+  out.blocks = st.f_blocks;
+  out.bfree = st.f_bfree;
+  out.bavail = st.f_bavail;
+  out.files = st.f_files;
+  out.ffree = st.f_ffree;
+  out.bsize = static_cast<uint32_t>(st.f_bsize);
+  out.namelen = static_cast<uint32_t>(st.f_namelen);
+  out.frsize = static_cast<uint32_t>(st.f_frsize);
+  return out;
+}
+
+}  // namespace daxvmm::fs

@@ -1,0 +1,151 @@
+// A directory of the host as a FUSE file system.
+//
+// The class is composition: nodes are inode_table's, open files handle_table's, the way from a name to a descriptor
+// safe_open's, the caller's identity credentials'. The operations stand by family in passthrough_*.cc.
+#ifndef DAXVMM_DEVICES_VIRTIO_FS_FS_PASSTHROUGH_FS_H_
+#define DAXVMM_DEVICES_VIRTIO_FS_FS_PASSTHROUGH_FS_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "devices/virtio_fs/fs/handle_table.h"
+#include "devices/virtio_fs/fs/inode_table.h"
+#include "devices/virtio_fs/fuse/file_system.h"
+#include "devices/virtio_fs/fuse/inode_observer.h"
+#include "devices/virtio_fs/fuse/mapping_handler.h"
+
+namespace daxvmm::fs {
+
+struct ShareOptions {
+  std::string path;
+  // Everything that would modify the share answers EROFS, a writable mapping included.
+  bool read_only = false;
+  // How long the guest may trust names and attributes unasked. 0 for entries makes the guest drop an inode, and its
+  // mappings, at each last close.
+  absl::Duration attr_timeout = absl::Seconds(1);
+  absl::Duration entry_timeout = absl::Seconds(1);
+  // Bounds on what a guest can make the host hold, one descriptor each; ENFILE beyond. 0: nodes take half of
+  // RLIMIT_NOFILE as it is at creation, handles a quarter.
+  uint64_t max_nodes = 0;
+  uint64_t max_handles = 0;
+};
+
+// One inode that the guest holds references to, for the operator's eyes.
+struct LiveNode {
+  NodeId node;
+  // Relative to the share, "." for its root: as first looked up, and as the guest renamed it since. Begins with "?/"
+  // where a directory above is not known any more. Renames made on the host are not seen.
+  std::string path;
+  bool regular = false;
+  ByteCount size;  // as fstat says now
+  uint64_t open_handles = 0;
+  uint64_t reads = 0;   // FUSE_READ requests
+  uint64_t writes = 0;  // FUSE_WRITE requests
+};
+
+// Every method may be called on any thread, several at once. Request threads get a umask of their own when they first
+// create something (see ScopedNoUmask).
+class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource {
+ public:
+  // INVALID_ARGUMENT, NOT_FOUND and so on, naming the path. `observer` may be null: attribute flags are 0 then. It
+  // outlives the file system.
+  static absl::StatusOr<std::unique_ptr<PassthroughFs>> Create(const ShareOptions& options,
+                                                               fuse::InodeObserver* observer);
+
+  // Holds no lock that requests take for longer than a few hundred entries need.
+  std::vector<LiveNode> ListLiveNodes() const;
+  // How often the guest gave more lookup references back than it had: a broken client.
+  uint64_t over_forgets() const { return inodes_.over_forgets(); }
+  size_t node_count() const { return inodes_.size(); }
+  size_t handle_count() const { return handles_.size(); }
+
+  // fuse::MappingSource
+  fuse::Result<UniqueFd> OpenForMapping(NodeId node, bool writable) override;
+
+  // fuse::FileSystem
+  void Init(uint64_t flags) override;
+  void Destroy() override;
+  fuse::Result<fuse_entry_out> Lookup(const fuse::RequestContext& ctx, NodeId parent, absl::string_view name) override;
+  void Forget(NodeId node, uint64_t count) override;
+  fuse::Result<fuse_attr_out> GetAttr(const fuse::RequestContext& ctx, NodeId node,
+                                      std::optional<FileHandle> fh) override;
+  fuse::Result<fuse_attr_out> SetAttr(const fuse::RequestContext& ctx, NodeId node, const fuse_setattr_in& in) override;
+  fuse::Result<std::string> ReadLink(const fuse::RequestContext& ctx, NodeId node) override;
+  fuse::Result<fuse_entry_out> SymLink(const fuse::RequestContext& ctx, NodeId parent, absl::string_view name,
+                                       absl::string_view target) override;
+  fuse::Result<fuse_entry_out> MkNod(const fuse::RequestContext& ctx, NodeId parent, absl::string_view name,
+                                     const fuse_mknod_in& in) override;
+  fuse::Result<fuse_entry_out> MkDir(const fuse::RequestContext& ctx, NodeId parent, absl::string_view name,
+                                     const fuse_mkdir_in& in) override;
+  fuse::Errno Unlink(const fuse::RequestContext& ctx, NodeId parent, absl::string_view name) override;
+  fuse::Errno RmDir(const fuse::RequestContext& ctx, NodeId parent, absl::string_view name) override;
+  fuse::Errno Rename(const fuse::RequestContext& ctx, NodeId parent, absl::string_view name, NodeId new_parent,
+                     absl::string_view new_name, uint32_t flags) override;
+  fuse::Result<fuse_entry_out> Link(const fuse::RequestContext& ctx, NodeId node, NodeId new_parent,
+                                    absl::string_view new_name) override;
+  fuse::Result<fuse::CreateReply> Create(const fuse::RequestContext& ctx, NodeId parent, absl::string_view name,
+                                         const fuse_create_in& in) override;
+  fuse::Result<fuse_open_out> Open(const fuse::RequestContext& ctx, NodeId node, const fuse_open_in& in) override;
+  fuse::Result<size_t> Read(const fuse::RequestContext& ctx, NodeId node, const fuse_read_in& in,
+                            memory::IovWriter* out) override;
+  fuse::Result<size_t> Write(const fuse::RequestContext& ctx, NodeId node, const fuse_write_in& in,
+                             memory::IovReader* data) override;
+  fuse::Result<fuse_kstatfs> StatFs(const fuse::RequestContext& ctx, NodeId node) override;
+  fuse::Errno Release(const fuse::RequestContext& ctx, NodeId node, const fuse_release_in& in) override;
+  fuse::Errno Flush(const fuse::RequestContext& ctx, NodeId node, FileHandle fh) override;
+  fuse::Errno Fsync(const fuse::RequestContext& ctx, NodeId node, const fuse_fsync_in& in) override;
+  fuse::Errno SetXattr(const fuse::RequestContext& ctx, NodeId node, const std::string& name, absl::string_view value,
+                       uint32_t flags) override;
+  fuse::Result<std::string> GetXattr(const fuse::RequestContext& ctx, NodeId node, const std::string& name) override;
+  fuse::Result<std::string> ListXattr(const fuse::RequestContext& ctx, NodeId node) override;
+  fuse::Errno RemoveXattr(const fuse::RequestContext& ctx, NodeId node, const std::string& name) override;
+  fuse::Result<fuse_open_out> OpenDir(const fuse::RequestContext& ctx, NodeId node, const fuse_open_in& in) override;
+  fuse::Errno ReadDir(const fuse::RequestContext& ctx, NodeId node, const fuse_read_in& in, bool plus,
+                      fuse::DirSink* sink) override;
+  fuse::Errno ReleaseDir(const fuse::RequestContext& ctx, NodeId node, FileHandle fh) override;
+  fuse::Errno FsyncDir(const fuse::RequestContext& ctx, NodeId node, const fuse_fsync_in& in) override;
+  fuse::Errno Fallocate(const fuse::RequestContext& ctx, NodeId node, const fuse_fallocate_in& in) override;
+  fuse::Result<uint64_t> Lseek(const fuse::RequestContext& ctx, NodeId node, const fuse_lseek_in& in) override;
+  fuse::Result<size_t> CopyFileRange(const fuse::RequestContext& ctx, NodeId node,
+                                     const fuse_copy_file_range_in& in) override;
+  fuse::Errno SyncFs(const fuse::RequestContext& ctx, NodeId node) override;
+
+ private:
+  PassthroughFs(const ShareOptions& options, fuse::InodeObserver* observer, UniqueFd root,
+                const struct statx& root_stat, uint64_t max_nodes, uint64_t max_handles);
+
+  // The node, if it is a live directory: ENOENT or ENOTDIR otherwise.
+  fuse::Result<std::shared_ptr<Inode>> FindDirectory(NodeId node) const;
+  // The same for where a name is about to be made or removed: EROFS on a read-only share.
+  fuse::Result<std::shared_ptr<Inode>> FindWritableDirectory(NodeId node) const;
+  // The handle of a regular file; EBADF otherwise.
+  fuse::Result<std::shared_ptr<Handle>> FindFile(FileHandle fh, NodeId node) const;
+  fuse::Result<std::shared_ptr<Handle>> FindOpenDirectory(FileHandle fh, NodeId node) const;
+
+  // The one source of attributes: every reply that carries them is filled here, so that FUSE_ATTR_DAX is the same in
+  // all of them (a client drops an inode whose flag differs from one reply to the next).
+  fuse_attr MakeAttr(Inode& inode, const struct statx& stx, fuse::AttrReply reply, bool instantiates) const;
+  fuse::Result<fuse_attr_out> AttrOut(Inode& inode) const;
+  // Takes a lookup reference to the inode of `fd` (O_PATH).
+  fuse::Result<fuse_entry_out> MakeEntry(UniqueFd fd, NodeId parent, const std::string& name);
+  // The same for what was just made as `name`: EIO if it is not of `type`, because someone on the host was faster.
+  fuse::Result<fuse_entry_out> EntryOfNew(Inode& parent, const std::string& name, mode_t type);
+  fuse::Result<fuse_open_out> OpenReply(const std::shared_ptr<Inode>& inode, UniqueFd fd, bool may_keep_cache);
+
+  // A request whose reply carries no attributes has made the file at least this long.
+  void NoteSize(Inode& inode, uint64_t size) const;
+
+  const ShareOptions options_;
+  fuse::InodeObserver* const observer_;
+  InodeTable inodes_;
+  HandleTable handles_;
+};
+
+}  // namespace daxvmm::fs
+
+#endif  // DAXVMM_DEVICES_VIRTIO_FS_FS_PASSTHROUGH_FS_H_

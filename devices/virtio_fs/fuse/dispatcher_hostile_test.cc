@@ -1,0 +1,180 @@
+// What a client could send that no client should.
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "devices/virtio_fs/fuse/dispatcher.h"
+#include "devices/virtio_fs/fuse/fake_file_system.h"
+#include "devices/virtio_fs/fuse/ops.h"
+#include "devices/virtio_fs/fuse/test_request.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace daxvmm::fuse {
+namespace {
+
+using testing::IsEmpty;
+
+class HostileTest : public testing::Test {
+ protected:
+  HostileTest() {
+    SendInit(&dispatcher_);
+    fs_.calls.clear();
+  }
+
+  FakeFileSystem fs_;
+  Dispatcher dispatcher_{{.dax_window = true}, &fs_, &fs_, nullptr};
+};
+
+TEST_F(HostileTest, EveryTruncationOfEveryRequestIsAnswered) {
+  for (const Op& op : AllOps()) {
+    if (op.Has(kTransition)) continue;
+    const std::string whole = MakeRequest(op.opcode, 42, ValidBody(op.opcode));
+    ASSERT_TRUE(SendRaw(&dispatcher_, whole).used > 0 || op.Has(kNoReply)) << std::string(op.name);
+    for (size_t length = 0; length < whole.size(); ++length) {
+      SCOPED_TRACE(absl::StrCat(op.name, " cut to ", length));
+      std::string cut = whole.substr(0, length);
+      // Once with the header's truthful claim to more, once with a header that was cut along.
+      for (const bool truthful : {false, true}) {
+        const uint32_t claim = static_cast<uint32_t>(length);
+        if (truthful && length >= sizeof(claim)) std::memcpy(cut.data(), &claim, sizeof(claim));
+        fs_.calls.clear();
+        const TestReply reply = SendRaw(&dispatcher_, cut);
+        EXPECT_THAT(fs_.calls, IsEmpty());
+        if (length < sizeof(fuse_in_header) || op.Has(kNoReply)) {
+          EXPECT_EQ(reply.used, 0u);
+        } else {
+          EXPECT_EQ(reply.used, 16u);
+          EXPECT_EQ(reply.error(), EINVAL);
+        }
+      }
+    }
+  }
+}
+
+TEST_F(HostileTest, HeaderLengthIsNotBelieved) {
+  for (uint32_t claim : {0u, 39u, 0x10000u, 0x7fffffffu, 0xffffffffu}) {
+    std::string request = MakeRequest(FUSE_LOOKUP, 1, AsName("a"));
+    std::memcpy(request.data(), &claim, sizeof(claim));
+    EXPECT_EQ(SendRaw(&dispatcher_, request).error(), EINVAL) << claim;
+  }
+  EXPECT_THAT(fs_.calls, IsEmpty());
+}
+
+TEST_F(HostileTest, ARequestOfMoreThanAnyClientSendsIsRefused) {
+  EXPECT_EQ(Send(&dispatcher_, FUSE_LOOKUP, 1, AsName("a") + std::string(2 << 20, 'x')).error(), EINVAL);
+}
+
+TEST_F(HostileTest, AReplyThatDoesNotFitIsNotBegun) {
+  for (const Op& op : AllOps()) {
+    if (op.Has(kTransition) || op.Has(kNoReply)) continue;
+    SCOPED_TRACE(std::string(op.name));
+    const std::string request = MakeRequest(op.opcode, 42, ValidBody(op.opcode));
+    fs_.calls.clear();
+    for (size_t room = 0; room < sizeof(fuse_out_header); ++room) {
+      EXPECT_EQ(SendRaw(&dispatcher_, request, room).used, 0u);
+    }
+    EXPECT_THAT(fs_.calls, IsEmpty()) << "was done though it could not be answered";
+    // Nothing is looked up, made or opened for a client that would not learn of it.
+    for (size_t room = sizeof(fuse_out_header); room < sizeof(fuse_out_header) + op.reply_size; ++room) {
+      const TestReply reply = SendRaw(&dispatcher_, request, room);
+      EXPECT_EQ(reply.used, 16u);
+      EXPECT_EQ(reply.error(), EIO);
+    }
+    EXPECT_THAT(fs_.calls, IsEmpty()) << "was done though it could not be answered";
+    EXPECT_EQ(SendRaw(&dispatcher_, request, sizeof(fuse_out_header) + 8192).error(), 0);
+  }
+}
+
+TEST_F(HostileTest, ALinkTargetThatDoesNotFitIsNotCut) {
+  EXPECT_EQ(Send(&dispatcher_, FUSE_READLINK, 1, "", 16 + 5).error(), EIO);
+  EXPECT_EQ(Send(&dispatcher_, FUSE_READLINK, 1, "", 16 + 6).payload, "target");
+}
+
+TEST_F(HostileTest, NamesOfEntriesAreValidated) {
+  struct Case {
+    std::string bytes;
+    int error;
+  };
+  const std::vector<Case> cases = {
+      {AsName(""), EINVAL},
+      {AsName("."), EINVAL},
+      {AsName(".."), EINVAL},
+      {AsName("/"), EINVAL},
+      {AsName("a/b"), EINVAL},
+      {AsName("../../etc/passwd"), EINVAL},
+      {"no end", EINVAL},
+      {"", EINVAL},
+      {AsName("..."), 0},
+      {AsName(".a"), 0},
+      {AsName("\xff\xfe \n"), 0},
+      {AsName(std::string(255, 'n')), 0},
+      {AsName(std::string(256, 'n')), ENAMETOOLONG},
+      {std::string(255, 'n'), EINVAL},
+      {std::string(256, 'n'), ENAMETOOLONG},
+      {AsName(std::string(100000, 'n')), ENAMETOOLONG},
+  };
+  for (const Op& op : AllOps()) {
+    for (int which = 0; which < 2; ++which) {
+      if (op.names[which] != NameKind::kEntry) continue;
+      for (const Case& c : cases) {
+        SCOPED_TRACE(absl::StrCat(op.name, ", name ", which, ": ", c.bytes.substr(0, 20)));
+        std::string body(op.argument_size, '\0');
+        if (which == 1) body += AsName("first");
+        body += c.bytes;
+        // A first name without an end swallows the second.
+        const bool ended = !c.bytes.empty() && c.bytes.back() == '\0';
+        if (which == 0 && op.names[1] != NameKind::kNone && ended) body += AsName("second");
+        fs_.calls.clear();
+        EXPECT_EQ(Send(&dispatcher_, op.opcode, 1, body).error(), c.error);
+        EXPECT_EQ(fs_.calls.size(), c.error == 0 ? 1u : 0u);
+      }
+    }
+  }
+}
+
+TEST_F(HostileTest, NamesOfAttributesAndTargetsHaveTheirOwnRules) {
+  const auto get = [this](const std::string& name) {
+    return Send(&dispatcher_, FUSE_GETXATTR, 1, AsBytes(fuse_getxattr_in{64, 0}) + name).error();
+  };
+  EXPECT_EQ(get(AsName("user./")), 0);
+  EXPECT_EQ(get(AsName("")), EINVAL);
+  EXPECT_EQ(get("user"), EINVAL);
+  EXPECT_EQ(get(AsName(std::string(256, 'n'))), ENAMETOOLONG);
+  const auto link = [this](const std::string& target) {
+    return Send(&dispatcher_, FUSE_SYMLINK, 1, AsName("name") + target).error();
+  };
+  EXPECT_EQ(link(AsName("../..//")), 0);
+  EXPECT_EQ(link(AsName("")), EINVAL);
+  EXPECT_EQ(link("target"), EINVAL);
+  EXPECT_EQ(link(AsName(std::string(4095, 't'))), 0);
+  EXPECT_EQ(link(AsName(std::string(4096, 't'))), ENAMETOOLONG);
+}
+
+TEST_F(HostileTest, RandomBytesGetAnAnswerAndHarmNothing) {
+  std::mt19937_64 random(20240601);
+  for (int round = 0; round < 50000; ++round) {
+    std::string body(random() % 200, '\0');
+    const bool mostly_zero = random() % 2 == 0;
+    for (char& c : body) c = mostly_zero && random() % 4 != 0 ? '\0' : static_cast<char>(random());
+    uint32_t opcode = static_cast<uint32_t>(random() % 70);
+    if (opcode == FUSE_INIT || opcode == FUSE_DESTROY) opcode = FUSE_WRITE;
+    std::string request = MakeRequest(opcode, random() % 4, body);
+    if (random() % 8 == 0) {
+      const uint32_t claim = static_cast<uint32_t>(random() % 300);
+      std::memcpy(request.data(), &claim, sizeof(claim));
+    }
+    SendRaw(&dispatcher_, request, random() % 600, 1 + random() % 64);
+    if (testing::Test::HasFailure()) {
+      ADD_FAILURE() << "round " << round << ", opcode " << opcode;
+      return;
+    }
+    fs_.calls.clear();
+  }
+  EXPECT_EQ(Send(&dispatcher_, FUSE_STATFS, 1, "").error(), 0);
+}
+
+}  // namespace
+}  // namespace daxvmm::fuse

@@ -1,0 +1,414 @@
+#include "devices/virtio_fs/fuse/dispatcher.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "devices/virtio_fs/fuse/fake_file_system.h"
+#include "devices/virtio_fs/fuse/ops.h"
+#include "devices/virtio_fs/fuse/test_request.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace daxvmm::fuse {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class RecordingListener : public SessionListener {
+ public:
+  explicit RecordingListener(std::vector<std::string>* calls) : calls_(calls) {}
+  void SessionStarted(ClientDaxMode mode) override {
+    calls_->push_back(absl::StrCat("session starts ", static_cast<int>(mode)));
+  }
+  void SessionEnded() override { calls_->push_back("session ends"); }
+
+ private:
+  std::vector<std::string>* const calls_;
+};
+
+class DispatcherTest : public testing::Test {
+ protected:
+  DispatcherTest() {
+    SendInit(&dispatcher_);
+    fs_.calls.clear();
+  }
+
+  TestReply Ask(uint32_t opcode, const std::string& body, size_t room = 1 << 17, size_t cut = 1 << 20) {
+    return Send(&dispatcher_, opcode, 42, body, room, cut);
+  }
+
+  FakeFileSystem fs_;
+  RecordingListener listener_{&fs_.calls};
+  Dispatcher dispatcher_{{.dax_window = true}, &fs_, &fs_, &listener_};
+};
+
+std::string ReadBody(uint32_t size, uint64_t offset = 0) {
+  fuse_read_in in = {};
+  in.fh = 3;
+  in.offset = offset;
+  in.size = size;
+  return AsBytes(in);
+}
+
+TEST_F(DispatcherTest, DecodesEveryOperation) {
+  struct Row {
+    uint32_t opcode;
+    std::string body;
+    std::string call;
+    size_t reply;
+  };
+  const std::string a = AsName("a");
+  const std::string b = AsName("b");
+  fuse_setattr_in setattr = {};
+  setattr.valid = FATTR_SIZE;
+  setattr.size = 77;
+  fuse_release_in release = {};
+  release.fh = 3;
+  fuse_flush_in flush = {};
+  flush.fh = 3;
+  fuse_copy_file_range_in copy = {};
+  copy.nodeid_out = 9;
+  copy.len = 1 << 20;
+  const std::vector<Row> rows = {
+      {FUSE_LOOKUP, a, "lookup 42 a", 128},
+      {FUSE_GETATTR, AsBytes(fuse_getattr_in{0, 0, 3}), "getattr 42 no fh", 104},
+      {FUSE_GETATTR, AsBytes(fuse_getattr_in{FUSE_GETATTR_FH, 0, 3}), "getattr 42 fh 3", 104},
+      {FUSE_SETATTR, AsBytes(setattr), absl::StrCat("setattr 42 ", FATTR_SIZE, " 77"), 104},
+      {FUSE_READLINK, "", "readlink 42", 6},
+      {FUSE_SYMLINK, a + AsName("../to/b"), "symlink 42 a ../to/b", 128},
+      {FUSE_MKNOD, AsBytes(fuse_mknod_in{1, 2, 3, 0}) + a, "mknod 42 a 1 2 3", 128},
+      {FUSE_MKDIR, AsBytes(fuse_mkdir_in{1, 2}) + a, "mkdir 42 a 1 2", 128},
+      {FUSE_UNLINK, a, "unlink 42 a", 0},
+      {FUSE_RMDIR, a, "rmdir 42 a", 0},
+      {FUSE_RENAME, AsBytes(fuse_rename_in{7}) + a + b, "rename 42 a 7 b 0", 0},
+      {FUSE_RENAME2, AsBytes(fuse_rename2_in{7, 2, 0}) + a + b, "rename 42 a 7 b 2", 0},
+      {FUSE_LINK, AsBytes(fuse_link_in{7}) + a, "link 7 42 a", 128},
+      {FUSE_OPEN, AsBytes(fuse_open_in{5, 0}), "open 42 5", 16},
+      {FUSE_READ, ReadBody(8, 16), "read 42 3 16 8", 8},
+      {FUSE_STATFS, "", "statfs 42", 80},
+      {FUSE_RELEASE, AsBytes(release), "release 42 3", 0},
+      {FUSE_FSYNC, AsBytes(fuse_fsync_in{3, 1, 0}), "fsync 42 3 1", 0},
+      {FUSE_SETXATTR, ValidBody(FUSE_SETXATTR), "setxattr 42 user.x abc 0", 0},
+      {FUSE_GETXATTR, AsBytes(fuse_getxattr_in{64, 0}) + AsName("user.a/b"), "getxattr 42 user.a/b", 5},
+      {FUSE_LISTXATTR, AsBytes(fuse_getxattr_in{64, 0}), "listxattr 42", 5},
+      {FUSE_REMOVEXATTR, AsName("user.x"), "removexattr 42 user.x", 0},
+      {FUSE_FLUSH, AsBytes(flush), "flush 42 3", 0},
+      {FUSE_OPENDIR, AsBytes(fuse_open_in{5, 0}), "opendir 42 5", 16},
+      {FUSE_RELEASEDIR, AsBytes(release), "releasedir 42 3", 0},
+      {FUSE_FSYNCDIR, AsBytes(fuse_fsync_in{3, 1, 0}), "fsyncdir 42 3 1", 0},
+      {FUSE_CREATE, AsBytes(fuse_create_in{1, 2, 3, 4}) + a, "create 42 a 1 2 3 4", 144},
+      {FUSE_FALLOCATE, AsBytes(fuse_fallocate_in{3, 4, 5, 1, 0}), "fallocate 42 3 4 5 1", 0},
+      {FUSE_LSEEK, AsBytes(fuse_lseek_in{3, 4, 3, 0}), "lseek 42 3 4 3", 8},
+      {FUSE_COPY_FILE_RANGE, AsBytes(copy), "copy_file_range 42 9 1048576", 8},
+      {FUSE_SYNCFS, AsBytes(fuse_syncfs_in{0}), "syncfs 42", 0},
+      {FUSE_SETUPMAPPING, ValidBody(FUSE_SETUPMAPPING), "setupmapping 42", 0},
+      {FUSE_REMOVEMAPPING, ValidBody(FUSE_REMOVEMAPPING), "removemapping 42 2", 0},
+  };
+  for (const Row& row : rows) {
+    // Where the driver cut its buffers means nothing.
+    for (size_t cut : {size_t{1}, size_t{7}, size_t{1} << 20}) {
+      SCOPED_TRACE(absl::StrCat(row.call, " in pieces of ", cut));
+      fs_.calls.clear();
+      const TestReply reply = Ask(row.opcode, row.body, 4096, cut);
+      EXPECT_EQ(reply.error(), 0);
+      EXPECT_EQ(reply.payload.size(), row.reply);
+      EXPECT_THAT(fs_.calls, ElementsAre(row.call));
+    }
+  }
+  EXPECT_EQ(dispatcher_.request_count(FUSE_LOOKUP), 3u);
+  EXPECT_EQ(dispatcher_.request_count(FUSE_GETATTR), 6u);
+}
+
+TEST_F(DispatcherTest, PassesOnWhoAsks) {
+  Ask(FUSE_STATFS, "");
+  EXPECT_EQ(fs_.last_context.uid, 1000u);
+  EXPECT_EQ(fs_.last_context.gid, 100u);
+  EXPECT_EQ(fs_.last_context.pid, 4711);
+  EXPECT_EQ(fs_.last_context.unique, kUnique);
+}
+
+TEST_F(DispatcherTest, EncodesStructs) {
+  EXPECT_EQ(Ask(FUSE_LOOKUP, AsName("a")).As<fuse_entry_out>().attr.flags, uint32_t{FUSE_ATTR_DAX});
+  EXPECT_EQ(Ask(FUSE_OPEN, ValidBody(FUSE_OPEN)).As<fuse_open_out>().fh, 7u);
+  EXPECT_EQ(Ask(FUSE_STATFS, "").As<fuse_statfs_out>().st.namelen, 255u);
+  EXPECT_EQ(Ask(FUSE_LSEEK, ValidBody(FUSE_LSEEK)).As<fuse_lseek_out>().offset, 0x1'0000'0001u);
+  EXPECT_EQ(Ask(FUSE_READLINK, "").payload, "target");
+  const TestReply created = Ask(FUSE_CREATE, ValidBody(FUSE_CREATE));
+  fuse_open_out open;
+  std::memcpy(&open, created.payload.data() + sizeof(fuse_entry_out), sizeof(open));
+  EXPECT_EQ(open.fh, 7u);
+}
+
+TEST_F(DispatcherTest, EveryErrnoReachesTheWireAsTheClientAcceptsIt) {
+  for (int value : {1, 2, 511}) {
+    fs_.error = Errno(value);
+    EXPECT_EQ(Ask(FUSE_LOOKUP, AsName("a")).error(), value);
+  }
+  for (int value : {512, 516, 1 << 30, -5}) {
+    fs_.error = Errno(value);
+    EXPECT_EQ(Ask(FUSE_LOOKUP, AsName("a")).error(), EIO);
+  }
+}
+
+TEST_F(DispatcherTest, ForgetsAndInterruptsGetNoReply) {
+  EXPECT_EQ(Ask(FUSE_FORGET, AsBytes(fuse_forget_in{3}), 0).used, 0u);
+  EXPECT_EQ(Ask(FUSE_FORGET, AsBytes(fuse_forget_in{4}), 64).used, 0u);
+  EXPECT_EQ(Ask(FUSE_BATCH_FORGET, ValidBody(FUSE_BATCH_FORGET)).used, 0u);
+  EXPECT_EQ(Ask(FUSE_INTERRUPT, ValidBody(FUSE_INTERRUPT)).used, 0u);
+  EXPECT_THAT(fs_.calls, ElementsAre("forget 42 3", "forget 42 4", "forget 5 1", "forget 6 2"));
+}
+
+TEST_F(DispatcherTest, BatchForgetWithAFalseCountForgetsNothing) {
+  EXPECT_EQ(Ask(FUSE_BATCH_FORGET, AsBytes(fuse_batch_forget_in{0xffffffff, 0}) + AsBytes(fuse_forget_one{5, 1})).used,
+            0u);
+  EXPECT_THAT(fs_.calls, IsEmpty());
+}
+
+TEST_F(DispatcherTest, WhatIsNotServedIsEnosys) {
+  for (uint32_t opcode : {uint32_t{FUSE_IOCTL}, uint32_t{FUSE_POLL}, uint32_t{FUSE_BMAP}, uint32_t{FUSE_ACCESS},
+                          uint32_t{FUSE_GETLK}, uint32_t{FUSE_SETLK}, uint32_t{FUSE_SETLKW}, uint32_t{FUSE_TMPFILE},
+                          kOpStatx, 0u, 7u, 63u, 64u, 4096u, 0xffffffffu}) {
+    EXPECT_EQ(Ask(opcode, std::string(64, '\0')).error(), ENOSYS) << opcode;
+  }
+  EXPECT_THAT(fs_.calls, IsEmpty());
+}
+
+TEST_F(DispatcherTest, ReadPutsDataBehindTheHeader) {
+  EXPECT_EQ(Ask(FUSE_READ, ReadBody(100), 116, 3).payload, std::string(100, 'r'));
+  fs_.io_result = 10;
+  const TestReply partial = Ask(FUSE_READ, ReadBody(100), 116);
+  EXPECT_EQ(partial.used, 26u);
+  EXPECT_EQ(partial.payload, std::string(10, 'r'));
+  fs_.io_result = 101;
+  EXPECT_EQ(Ask(FUSE_READ, ReadBody(100), 4096).error(), EIO);
+}
+
+TEST_F(DispatcherTest, ReadThatDoesNotFitIsRefusedAndNotShortened) {
+  EXPECT_EQ(Ask(FUSE_READ, ReadBody(100), 115).error(), EINVAL);
+  EXPECT_EQ(Ask(FUSE_READ, ReadBody((1 << 20) + 1), 2 << 20).error(), EINVAL);
+  EXPECT_EQ(Ask(FUSE_READ, ReadBody(0xffffffff)).error(), EINVAL);
+  EXPECT_THAT(fs_.calls, IsEmpty());
+  EXPECT_EQ(Ask(FUSE_READ, ReadBody(1 << 20), (1 << 20) + 16).payload.size(), size_t{1} << 20);
+}
+
+TEST_F(DispatcherTest, WriteTakesItsDataFromTheRequest) {
+  fuse_write_in in = {};
+  in.fh = 3;
+  in.offset = 9;
+  in.size = 5;
+  const TestReply reply = Ask(FUSE_WRITE, AsBytes(in) + "hello and more", 24, 3);
+  EXPECT_EQ(reply.As<fuse_write_out>().size, 5u);
+  EXPECT_EQ(fs_.written, "hello");
+  EXPECT_THAT(fs_.calls, ElementsAre("write 42 3 9 5"));
+}
+
+TEST_F(DispatcherTest, WriteOfMoreThanWasSentIsRefused) {
+  fuse_write_in in = {};
+  for (uint32_t size : {6u, 1u << 20, (1u << 20) + 1, 0xffffffffu}) {
+    in.size = size;
+    EXPECT_EQ(Ask(FUSE_WRITE, AsBytes(in) + "hello").error(), EINVAL) << size;
+  }
+  in.size = (1 << 20) + 1;
+  EXPECT_EQ(Ask(FUSE_WRITE, AsBytes(in) + std::string(in.size, 'w')).error(), EINVAL);
+  EXPECT_THAT(fs_.calls, IsEmpty());
+  in.size = 1 << 20;
+  EXPECT_EQ(Ask(FUSE_WRITE, AsBytes(in) + std::string(in.size, 'w')).As<fuse_write_out>().size, in.size);
+}
+
+TEST_F(DispatcherTest, XattrSizesGoByWhatTheClientAskedFor) {
+  for (uint32_t opcode : {FUSE_GETXATTR, FUSE_LISTXATTR}) {
+    const std::string name = opcode == FUSE_GETXATTR ? AsName("user.x") : "";
+    EXPECT_EQ(Ask(opcode, AsBytes(fuse_getxattr_in{0, 0}) + name).As<fuse_getxattr_out>().size, 5u);
+    EXPECT_EQ(Ask(opcode, AsBytes(fuse_getxattr_in{4, 0}) + name).error(), ERANGE);
+    EXPECT_EQ(Ask(opcode, AsBytes(fuse_getxattr_in{5, 0}) + name).payload, "value");
+    EXPECT_EQ(Ask(opcode, AsBytes(fuse_getxattr_in{0xffffffff, 0}) + name).payload, "value");
+    // Room that the client named but did not bring.
+    EXPECT_EQ(Ask(opcode, AsBytes(fuse_getxattr_in{5, 0}) + name, 20).error(), EIO);
+  }
+  fs_.xattr = std::string(65537, 'x');
+  EXPECT_EQ(Ask(FUSE_GETXATTR, AsBytes(fuse_getxattr_in{1 << 20, 0}) + AsName("user.x")).error(), E2BIG);
+}
+
+TEST_F(DispatcherTest, SetXattrValueMayHoldAnythingAndBeEmpty) {
+  const std::string value("\0/\n", 3);
+  EXPECT_EQ(Ask(FUSE_SETXATTR, AsBytes(std::pair<uint32_t, uint32_t>(3, 1)) + AsName("user.x") + value).error(), 0);
+  EXPECT_EQ(Ask(FUSE_SETXATTR, AsBytes(std::pair<uint32_t, uint32_t>(0, 2)) + AsName("user.x")).error(), 0);
+  EXPECT_THAT(fs_.calls, ElementsAre("setxattr 42 user.x " + value + " 1", "setxattr 42 user.x  2"));
+  EXPECT_EQ(Ask(FUSE_SETXATTR, AsBytes(std::pair<uint32_t, uint32_t>(4, 0)) + AsName("user.x") + value).error(),
+            EINVAL);
+  const std::string huge(65536, 'x');
+  EXPECT_EQ(Ask(FUSE_SETXATTR, AsBytes(std::pair<uint32_t, uint32_t>(65536, 0)) + AsName("user.x") + huge).error(), 0);
+  EXPECT_EQ(Ask(FUSE_SETXATTR, AsBytes(std::pair<uint32_t, uint32_t>(65537, 0)) + AsName("user.x") + huge).error(),
+            E2BIG);
+}
+
+TEST_F(DispatcherTest, ReadDirPacksRecords) {
+  const std::string plain = Ask(FUSE_READDIR, ReadBody(4096)).payload;
+  ASSERT_EQ(plain.size(), 3u * 32);
+  fuse_dirent second;
+  std::memcpy(&second, plain.data() + 32, sizeof(second));
+  EXPECT_EQ(second.ino, 1001u);
+  EXPECT_EQ(second.off, 2u);
+  EXPECT_EQ(second.namelen, 2u);
+  EXPECT_EQ(second.type, 8u);
+  EXPECT_EQ(plain.substr(32 + FUSE_NAME_OFFSET, 8), std::string("bb\0\0\0\0\0\0", 8));
+
+  const std::string plus = Ask(FUSE_READDIRPLUS, ReadBody(4096, 2)).payload;
+  ASSERT_EQ(plus.size(), 160u);
+  fuse_direntplus third;
+  std::memcpy(&third, plus.data(), sizeof(third));
+  EXPECT_EQ(third.entry_out.nodeid, 103u);
+  EXPECT_EQ(third.dirent.off, 3u);
+  EXPECT_EQ(plus.substr(152), std::string("ccc\0\0\0\0\0", 8));
+}
+
+TEST_F(DispatcherTest, ReadDirStopsWhereTheBufferEnds) {
+  EXPECT_EQ(Ask(FUSE_READDIR, ReadBody(4096), 16 + 95).payload.size(), 64u);
+  EXPECT_EQ(Ask(FUSE_READDIR, ReadBody(64)).payload.size(), 64u);
+  EXPECT_EQ(Ask(FUSE_READDIR, ReadBody(0xffffffff)).payload.size(), 96u);
+  // Nothing would read as the end of the directory.
+  EXPECT_EQ(Ask(FUSE_READDIR, ReadBody(31)).error(), EINVAL);
+  EXPECT_EQ(Ask(FUSE_READDIR, ReadBody(0)).error(), EINVAL);
+  EXPECT_EQ(Ask(FUSE_READDIR, ReadBody(4096, 3)).used, 16u);
+}
+
+TEST_F(DispatcherTest, ReadDirBuffersNoMoreThanItsBound) {
+  fs_.dir_entries.assign(10000, std::string(255, 'n'));
+  const TestReply reply = Ask(FUSE_READDIRPLUS, ReadBody(1 << 20), 1 << 20);
+  EXPECT_LE(reply.payload.size(), size_t{128} << 10);
+  EXPECT_GT(reply.payload.size(), size_t{100} << 10);
+}
+
+TEST_F(DispatcherTest, MappingsAreDecodedFromMisalignedBytes) {
+  fuse_setupmapping_in in = {};
+  in.fh = ~uint64_t{0};
+  in.foffset = 1 << 21;
+  in.len = 2 << 21;
+  in.flags = FUSE_SETUPMAPPING_FLAG_READ;
+  in.moffset = 3 << 21;
+  EXPECT_EQ(Ask(FUSE_SETUPMAPPING, AsBytes(in)).used, 16u);
+  EXPECT_EQ(AsBytes(fs_.last_setup), AsBytes(in));
+  EXPECT_EQ(Ask(FUSE_REMOVEMAPPING, ValidBody(FUSE_REMOVEMAPPING)).used, 16u);
+  ASSERT_EQ(fs_.last_removals.size(), 2u);
+  EXPECT_EQ(fs_.last_removals[0].len, 4096u);
+  EXPECT_EQ(fs_.last_removals[1].moffset, uint64_t{1} << 21);
+}
+
+TEST_F(DispatcherTest, RemoveMappingLengthMustBeExact) {
+  const std::string one = AsBytes(fuse_removemapping_one{0, 4096});
+  const auto body = [&one](uint32_t count, int entries, const std::string& tail = "") {
+    std::string text = AsBytes(fuse_removemapping_in{count});
+    for (int i = 0; i < entries; ++i) text += one;
+    return text + tail;
+  };
+  EXPECT_EQ(Ask(FUSE_REMOVEMAPPING, body(0, 0)).error(), EINVAL);
+  EXPECT_EQ(Ask(FUSE_REMOVEMAPPING, body(1, 0)).error(), EINVAL);
+  EXPECT_EQ(Ask(FUSE_REMOVEMAPPING, body(1, 2)).error(), EINVAL);
+  EXPECT_EQ(Ask(FUSE_REMOVEMAPPING, body(2, 1)).error(), EINVAL);
+  EXPECT_EQ(Ask(FUSE_REMOVEMAPPING, body(1, 1, "x")).error(), EINVAL);
+  EXPECT_EQ(Ask(FUSE_REMOVEMAPPING, body(257, 257)).error(), EINVAL);
+  EXPECT_EQ(Ask(FUSE_REMOVEMAPPING, body(0x10000001, 1)).error(), EINVAL);  // 16 * count wraps to 16
+  EXPECT_EQ(Ask(FUSE_REMOVEMAPPING, body(0xffffffff, 1)).error(), EINVAL);
+  EXPECT_THAT(fs_.calls, IsEmpty());
+  EXPECT_EQ(Ask(FUSE_REMOVEMAPPING, body(256, 256)).error(), 0);
+}
+
+TEST_F(DispatcherTest, FaultHandlersNeverSeeAnErrnoThatMakesThemLoop) {
+  for (uint32_t opcode : {FUSE_SETUPMAPPING, FUSE_REMOVEMAPPING}) {
+    for (int value : {EAGAIN, ENOMEM}) {
+      fs_.error = Errno(value);
+      EXPECT_EQ(Ask(opcode, ValidBody(opcode)).error(), EIO);
+    }
+    fs_.error = Errno(EROFS);
+    EXPECT_EQ(Ask(opcode, ValidBody(opcode)).error(), EROFS);
+  }
+}
+
+TEST_F(DispatcherTest, WithoutAWindowMappingsAreEnosys) {
+  Dispatcher dispatcher({}, &fs_, nullptr, nullptr);
+  SendInit(&dispatcher);
+  EXPECT_EQ(Send(&dispatcher, FUSE_SETUPMAPPING, 1, ValidBody(FUSE_SETUPMAPPING)).error(), ENOSYS);
+  EXPECT_EQ(Send(&dispatcher, FUSE_REMOVEMAPPING, 1, ValidBody(FUSE_REMOVEMAPPING)).error(), ENOSYS);
+}
+
+TEST(DispatcherSession, NothingIsServedOutsideOfASession) {
+  FakeFileSystem fs;
+  RecordingListener listener(&fs.calls);
+  Dispatcher dispatcher({.dax_window = true}, &fs, &fs, &listener);
+  for (const Op& op : AllOps()) {
+    if (op.opcode == FUSE_INIT) continue;
+    const TestReply reply = Send(&dispatcher, op.opcode, 1, ValidBody(op.opcode));
+    EXPECT_EQ(reply.error(), op.Has(kNoReply) ? 0 : EIO) << std::string(op.name);
+  }
+  EXPECT_EQ(Send(&dispatcher, 999, 1, "").error(), EIO);
+  EXPECT_THAT(fs.calls, IsEmpty());
+  EXPECT_EQ(dispatcher.client_dax_mode(), ClientDaxMode::kNoSession);
+
+  const TestReply init = SendInit(&dispatcher);
+  EXPECT_EQ(init.used, 80u);
+  EXPECT_EQ(init.As<fuse_init_out>().flags2, 0x2u);
+  EXPECT_EQ(dispatcher.client_dax_mode(), ClientDaxMode::kPerFile);
+  EXPECT_EQ(Send(&dispatcher, FUSE_STATFS, 1, "").error(), 0);
+
+  fs.calls.clear();
+  const TestReply destroy = Send(&dispatcher, FUSE_DESTROY, 0, "", 16);
+  EXPECT_EQ(destroy.used, 16u);
+  EXPECT_EQ(destroy.error(), 0);
+  EXPECT_THAT(fs.calls, ElementsAre("session ends", "destroy"));
+  EXPECT_EQ(dispatcher.client_dax_mode(), ClientDaxMode::kNoSession);
+  EXPECT_EQ(Send(&dispatcher, FUSE_STATFS, 1, "").error(), EIO);
+  EXPECT_EQ(Send(&dispatcher, FUSE_DESTROY, 0, "").error(), EIO);
+}
+
+TEST(DispatcherSession, ANewInitEndsTheOldSessionFirst) {
+  FakeFileSystem fs;
+  RecordingListener listener(&fs.calls);
+  Dispatcher dispatcher({.dax_window = true}, &fs, &fs, &listener);
+  SendInit(&dispatcher);
+  fs.calls.clear();
+  SendInit(&dispatcher, 0x7ffffffb, 0x09);
+  EXPECT_THAT(fs.calls, ElementsAre("session ends", "destroy", testing::StartsWith("init "),
+                                    absl::StrCat("session starts ", static_cast<int>(ClientDaxMode::kAlways))));
+  EXPECT_EQ(dispatcher.client_dax_mode(), ClientDaxMode::kAlways);
+}
+
+TEST(DispatcherSession, ARefusedInitLeavesTheSessionAlone) {
+  FakeFileSystem fs;
+  Dispatcher dispatcher({.dax_window = true}, &fs, &fs, nullptr);
+  SendInit(&dispatcher);
+  fs.calls.clear();
+  EXPECT_EQ(SendInit(&dispatcher, 0, 0, 6, 0).error(), EPROTO);
+  const TestReply newer = SendInit(&dispatcher, 0, 0, 8, 0);
+  EXPECT_EQ(newer.As<fuse_init_out>().major, 7u);
+  EXPECT_EQ(Send(&dispatcher, FUSE_INIT, 0, ValidBody(FUSE_INIT), 79).error(), EIO);
+  EXPECT_THAT(fs.calls, IsEmpty());
+  EXPECT_EQ(dispatcher.client_dax_mode(), ClientDaxMode::kPerFile);
+}
+
+TEST(DispatcherSession, TakesTheShortInitOfClientsBefore736) {
+  FakeFileSystem fs;
+  Dispatcher dispatcher({.dax_window = true}, &fs, &fs, nullptr);
+  fuse_init_in in = {};
+  in.major = 7;
+  in.minor = 31;
+  in.flags = FUSE_MAP_ALIGNMENT | FUSE_MAX_PAGES;
+  const TestReply reply = Send(&dispatcher, FUSE_INIT, 0, AsBytes(in).substr(0, 16));
+  EXPECT_EQ(reply.used, 80u);
+  EXPECT_EQ(reply.As<fuse_init_out>().minor, 31u);
+  EXPECT_EQ(dispatcher.client_dax_mode(), ClientDaxMode::kAlways);
+}
+
+TEST(DispatcherSession, ResetEndsItOnce) {
+  FakeFileSystem fs;
+  Dispatcher dispatcher({.dax_window = true}, &fs, &fs, nullptr);
+  SendInit(&dispatcher);
+  fs.calls.clear();
+  dispatcher.Reset();
+  dispatcher.Reset();
+  EXPECT_THAT(fs.calls, ElementsAre("destroy"));
+}
+
+}  // namespace
+}  // namespace daxvmm::fuse

@@ -1,0 +1,67 @@
+#include "devices/virtio_fs/fuse/session.h"
+
+#include <algorithm>
+
+namespace daxvmm::fuse {
+namespace {
+
+// How many requests the client may have in flight in the background (readahead, asynchronous direct I/O); its own
+// default of 12 starves readahead.
+constexpr uint16_t kMaxBackground = 64;
+constexpr uint16_t kCongestionThreshold = 48;
+
+// Granted to whoever offers them. What is missing is missing on purpose:
+//   WRITEBACK_CACHE   the client would trust its own mtime and size, which DAX stores never update (fs/fuse/dax.c)
+//   NO_OPEN(DIR)      the server would see neither open nor close
+//   EXPORT_SUPPORT    the client would look up "." and ".." of nodes that it has forgotten
+//   POSIX_ACL, locks, DONT_MASK, SECURITY_CTX  not served
+//   SETXATTR_EXT      its one flag matters with POSIX_ACL only; without it the argument keeps its old layout
+constexpr uint64_t kAlwaysGranted = uint64_t{FUSE_ASYNC_READ} | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |
+                                    FUSE_PARALLEL_DIROPS | FUSE_ASYNC_DIO | FUSE_DO_READDIRPLUS |
+                                    FUSE_READDIRPLUS_AUTO | FUSE_MAX_PAGES | FUSE_HANDLE_KILLPRIV_V2 | FUSE_INIT_EXT;
+
+// Linux offers MAP_ALIGNMENT exactly if it can use the window in this mount, and HAS_INODE_DAX exactly in the modes
+// where it goes by FUSE_ATTR_DAX (fuse_send_init, fs/fuse/inode.c of 6.1).
+ClientDaxMode ModeOf(uint64_t offered, const SessionOptions& options) {
+  if (!options.dax_window || (offered & FUSE_MAP_ALIGNMENT) == 0) return ClientDaxMode::kNever;
+  return (offered & FUSE_HAS_INODE_DAX) != 0 ? ClientDaxMode::kPerFile : ClientDaxMode::kAlways;
+}
+
+}  // namespace
+
+Agreement Negotiate(const fuse_init_in& in, const SessionOptions& options) {
+  Agreement agreement;
+  agreement.out.major = kMajor;
+  agreement.out.minor = kMinor;
+  if (in.major > kMajor) return agreement;
+  if (in.major < kMajor || in.minor < kOldestMinor) {
+    agreement.error = Errno(EPROTO);
+    return agreement;
+  }
+  const uint64_t offered = JoinInitFlags(in.flags, in.flags2);
+  agreement.starts_session = true;
+  agreement.mode = ModeOf(offered, options);
+  agreement.granted = offered & kAlwaysGranted;
+  if (options.dax_window) agreement.granted |= offered & (uint64_t{FUSE_MAP_ALIGNMENT} | FUSE_HAS_INODE_DAX);
+  // A guest's stores through the window move the host's mtime, and the client would answer each new mtime by tearing
+  // down the inode's mappings. Where the mount has no window, this is how it learns of the host's writes.
+  if (agreement.mode == ClientDaxMode::kNever) agreement.granted |= offered & FUSE_AUTO_INVAL_DATA;
+
+  fuse_init_out& out = agreement.out;
+  out.minor = std::min(kMinor, in.minor);
+  out.max_readahead = in.max_readahead;
+  out.flags = static_cast<uint32_t>(agreement.granted);
+  out.flags2 = static_cast<uint32_t>(agreement.granted >> 32);
+  out.max_background = kMaxBackground;
+  out.congestion_threshold = kCongestionThreshold;
+  out.max_write = static_cast<uint32_t>(options.max_write.raw());
+  out.time_gran = 1;
+  if ((agreement.granted & FUSE_MAX_PAGES) != 0) {
+    out.max_pages = static_cast<uint16_t>(options.max_write.raw() / kPageSize.raw());
+  }
+  // log2; the client refuses a connection whose alignment is above its own 2 MiB.
+  if ((agreement.granted & FUSE_MAP_ALIGNMENT) != 0) out.map_alignment = 12;
+  return agreement;
+}
+
+}  // namespace daxvmm::fuse

@@ -1,0 +1,76 @@
+#include "devices/virtio_fs/queue_worker.h"
+
+#include <poll.h>
+
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "base/status.h"
+
+namespace daxvmm::virtio_fs {
+
+absl::StatusOr<std::unique_ptr<QueueWorker>> QueueWorker::Start(const std::string& label, virtio::ActiveQueue queue,
+                                                                virtio::DriverNotifier* notifier, Serve serve) {
+  ASSIGN_OR_RETURN(EventFd stop, EventFd::Create());
+  auto worker = std::unique_ptr<QueueWorker>(
+      new QueueWorker(label, std::move(queue), notifier, std::move(serve), std::move(stop)));
+  // Started only now that every member is in place.
+  worker->thread_ =
+      NamedThread("vfs-q" + std::to_string(worker->queue_.index.raw()), [raw = worker.get()] { raw->Run(); });
+  return worker;
+}
+
+QueueWorker::QueueWorker(const std::string& label, virtio::ActiveQueue queue, virtio::DriverNotifier* notifier,
+                         Serve serve, EventFd stop)
+    : label_(label),
+      queue_(std::move(queue)),
+      notifier_(notifier),
+      serve_(std::move(serve)),
+      stop_event_(std::move(stop)) {}
+
+QueueWorker::~QueueWorker() {
+  Stop();
+  thread_.Join();
+}
+
+void QueueWorker::Stop() {
+  stop_.store(true, std::memory_order_relaxed);
+  stop_event_.Signal();
+}
+
+void QueueWorker::Run() {
+  // The ring is looked at before the first wait: a driver may have filled it before DRIVER_OK took effect here.
+  while (Drain()) AwaitKick();
+}
+
+bool QueueWorker::Drain() {
+  virtio::Virtqueue& ring = *queue_.queue;
+  do {
+    ring.DisableKicks();
+    // A driver that refills the ring as fast as it is served must not keep Stop waiting.
+    while (!stop_.load(std::memory_order_relaxed) && ring.Pop(&chain_)) {
+      ring.Push(chain_, serve_(chain_.readable, chain_.writable));
+      // After each, not each batch: the next request may block on the host's disk for long.
+      if (ring.ShouldSignal()) notifier_->SignalUsed(queue_.index);
+    }
+    if (stop_.load(std::memory_order_relaxed)) return false;
+    if (ring.fault() != virtio::QueueFault::kNone) {
+      LOG_LIMITED(kWarning) << "share '" << label_ << "': the driver broke queue " << queue_.index.raw() << " ("
+                            << virtio::QueueFaultName(ring.fault()) << "); the device needs a reset";
+      notifier_->SignalNeedsReset();
+      return false;
+    }
+  } while (ring.EnableKicks());
+  return true;
+}
+
+void QueueWorker::AwaitKick() const {
+  pollfd events[2] = {{queue_.kick->fd(), POLLIN, 0}, {stop_event_.fd(), POLLIN, 0}};
+  // An error can only be EINTR; the caller then finds the ring empty and comes back.
+  (void)poll(events, 2, -1);
+  // Before the ring is looked at, so that a kick for what comes later is not lost.
+  queue_.kick->Drain();
+}
+
+}  // namespace daxvmm::virtio_fs

@@ -1,0 +1,119 @@
+// The virtio file system device (virtio 1.2, 5.11): a share of the host, and maybe a DAX window, behind virtqueues.
+//
+// Composition only. The file system (fs/) and the DAX side (dax/) do not know each other; they meet here, at two seams:
+// the file system asks the inode states for the flags of each attribute reply, and the window asks the file system for
+// the file of each mapping. The dispatcher (fuse/) stands in front of both.
+#ifndef DAXVMM_DEVICES_VIRTIO_FS_VIRTIO_FS_DEVICE_H_
+#define DAXVMM_DEVICES_VIRTIO_FS_VIRTIO_FS_DEVICE_H_
+
+#include <linux/virtio_fs.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/units.h"
+#include "devices/virtio/virtio_device.h"
+#include "devices/virtio_fs/dax/inode_states.h"
+#include "devices/virtio_fs/dax/policy_store.h"
+#include "devices/virtio_fs/dax/window.h"
+#include "devices/virtio_fs/fs/passthrough_fs.h"
+#include "devices/virtio_fs/fuse/dispatcher.h"
+#include "devices/virtio_fs/queue_worker.h"
+#include "memory/mapping_window.h"
+
+namespace daxvmm::virtio_fs {
+
+struct WindowPlace {
+  memory::MappingWindow* window = nullptr;  // outlives the device
+  GuestPhysAddr base;                       // a multiple of 2 MiB, where the window is in the guest
+};
+
+struct VirtioFsOptions {
+  std::string tag;                  // see ValidateTag
+  uint32_t num_request_queues = 1;  // 1 to 64
+  // The largest ring, a power of two. Linux caps a request at the ring's size less 4 pages, so 1 MiB needs 512.
+  uint16_t queue_size = 1024;
+  fs::ShareOptions share;
+  std::optional<WindowPlace> window;
+};
+
+// A live regular file of the share: what the guest holds of it, and what was decided about it.
+struct LiveFile {
+  NodeId node;
+  std::string path;  // relative to the share; see fs::LiveNode
+  ByteCount size;
+  bool decision_dax = false;     // what the policy in force says now
+  std::string decision_rule;     // the rule that says it
+  bool told_dax = false;         // FUSE_ATTR_DAX when the guest made its inode
+  uint64_t told_generation = 0;  // the policy generation of that answer
+  bool open = false;             // some handle is open on it
+  uint32_t mapped_chunks = 0;    // 2 MiB ranges of the window that hold it
+  uint64_t setup_mappings = 0;   // SETUPMAPPING requests that succeeded since it came to life
+  uint64_t reads = 0;            // FUSE_READ requests since then
+  uint64_t writes = 0;           // FUSE_WRITE requests since then
+};
+
+// The VirtioDevice side is driven by one transport, which serialises Activate and Reset. The accessors are for any
+// thread. Destroy the transport first, or call Reset.
+class VirtioFsDevice final : public virtio::VirtioDevice {
+ public:
+  // INVALID_ARGUMENT for a bad tag, queue number or size, or window base; else what opening the share answers, naming
+  // its path. `policy` outlives the device.
+  static absl::StatusOr<std::unique_ptr<VirtioFsDevice>> Create(const VirtioFsOptions& options,
+                                                                const dax::PolicyStore* policy);
+  ~VirtioFsDevice() override;
+
+  // virtio::VirtioDevice. Reset waits for the request that each worker is serving, however long the host's file system
+  // takes for it; requests behind it are not begun. It leaves no session, handle, node or mapping.
+  uint32_t device_id() const override;
+  uint64_t device_features() const override { return 0; }
+  uint16_t queue_count() const override { return static_cast<uint16_t>(1 + options_.num_request_queues); }
+  uint16_t queue_size_max() const override { return options_.queue_size; }
+  std::optional<virtio::SharedMemoryRegion> shared_memory(uint8_t id) const override;
+  void ReadConfig(uint64_t offset, std::span<uint8_t> data) const override;
+  absl::Status Activate(std::vector<virtio::ActiveQueue> queues, virtio::DriverNotifier* notifier) override;
+  void Reset() override;
+
+  const std::string& tag() const { return options_.tag; }
+  bool read_only() const { return options_.share.read_only; }
+  // How the guest has mounted the share.
+  fuse::ClientDaxMode client_dax_mode() const { return dispatcher_->client_dax_mode(); }
+  // How many requests of an opcode were served since the device was made.
+  uint64_t request_count(uint32_t opcode) const { return dispatcher_->request_count(opcode); }
+
+  // nullptr and nullopt for a share without a window.
+  const dax::Window* window() const { return window_.get(); }
+  std::optional<GuestPhysAddr> window_base() const;
+
+  // Sorted by path. Not one moment's picture: requests go on meanwhile.
+  std::vector<LiveFile> ListFiles() const;
+
+ private:
+  class MappingGlue;
+  class SessionGlue;
+
+  VirtioFsDevice(const VirtioFsOptions& options, const dax::PolicyStore* policy, std::unique_ptr<dax::Window> window);
+  std::optional<bool> PersistentDaxFlag(NodeId node) const;
+
+  const VirtioFsOptions options_;
+  const virtio_fs_config config_;
+  // Each uses the ones above it; they go in the reverse order.
+  const std::unique_ptr<dax::Window> window_;
+  const std::unique_ptr<dax::InodeStates> states_;
+  std::unique_ptr<fs::PassthroughFs> fs_;
+  std::unique_ptr<MappingGlue> mapping_glue_;
+  std::unique_ptr<SessionGlue> session_glue_;
+  std::unique_ptr<fuse::Dispatcher> dispatcher_;
+  // Touched by Activate and Reset only.
+  std::vector<std::unique_ptr<QueueWorker>> workers_;
+};
+
+}  // namespace daxvmm::virtio_fs
+
+#endif  // DAXVMM_DEVICES_VIRTIO_FS_VIRTIO_FS_DEVICE_H_

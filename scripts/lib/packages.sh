@@ -1,0 +1,48 @@
+# Sourced: every Debian package that the project needs, and how they are installed. Nothing else lists them.
+
+# To build everything, tests included.
+readonly packages_build=(
+  bazel-bootstrap
+  libabsl-dev
+  libprotobuf-dev protobuf-compiler
+  libgrpc++-dev protobuf-compiler-grpc
+  libgtest-dev libgmock-dev
+  libbenchmark-dev
+)
+# To put together a Linux guest: its user land, its modules, an ext4 image.
+readonly packages_guest=(
+  busybox-static
+  kmod xz-utils zstd
+  e2fsprogs
+)
+# To run one level down, where the host's KVM cannot run kernels.
+readonly packages_nested=(qemu-system-x86)
+
+# install_packages WHAT PACKAGE...: installs those that are missing; quick if none is.
+install_packages() {
+  local what=$1 package missing=()
+  shift
+  for package in "$@"; do
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  progress "installing packages $what: ${missing[*]}"
+  update_package_lists
+  local log
+  log=$(mktemp)
+  if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" \
+    >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    die "apt-get could not install: ${missing[*]}"
+  fi
+  rm -f "$log"
+}
+
+# Once per run of a script.
+update_package_lists() {
+  [[ -z ${package_lists_updated:-} ]] || return 0
+  progress "updating the package lists"
+  as_root apt-get update -qq >&2 || progress "apt-get update failed: going on with the lists at hand"
+  package_lists_updated=1
+}

@@ -1,0 +1,18 @@
+// A file system in this process, driven by the calls that a FUSE client makes.
+#ifndef DAXVMM_TESTS_FS_CONFORMANCE_FUSE_VOLUME_H_
+#define DAXVMM_TESTS_FS_CONFORMANCE_FUSE_VOLUME_H_
+
+#include <memory>
+
+#include "devices/virtio_fs/fuse/file_system.h"
+#include "tests/fs_conformance/volume.h"
+
+namespace daxvmm::conformance {
+
+// Gives back every lookup reference that it takes. Lists with READDIRPLUS and READDIR in turn, and reports an error
+// (EBADMSG) where the two disagree with LOOKUP.
+std::unique_ptr<Volume> MakeFuseVolume(fuse::FileSystem* fs);
+
+}  // namespace daxvmm::conformance
+
+#endif  // DAXVMM_TESTS_FS_CONFORMANCE_FUSE_VOLUME_H_

@@ -1,0 +1,179 @@
+// What a shell cannot do in the guest: ask for STATX_ATTR_DAX, load and store through a mapping, hold one, and listen
+// to the power button. Static: it runs in an initramfs without libraries.
+//
+//   daxtool statx FILE...            one line each: "FILE size=N dax=0|1"
+//   daxtool read FILE                reads all of it: "FILE bytes=N sum=N"
+//   daxtool mmap-read FILE OFF LEN   loads through MAP_SHARED: "FILE bytes=N sum=N"
+//   daxtool mmap-write FILE OFF TEXT stores through MAP_SHARED; TEXT stays within the file
+//   daxtool hold FILE                opens and maps FILE, then obeys standard input line by line until its end:
+//                                    "sum" prints as mmap-read of all of it, "write OFF TEXT" stores, "statx" as above
+//   daxtool power-button             powers the machine off when the button is pressed
+//
+// The sum is that of the bytes, each times its offset + 1, modulo 2^64: swapped pages show.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/input.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_BUTTONS 16
+
+static int fail(const char* what, const char* name) {
+  printf("daxtool: %s %s: %s\n", what, name, strerror(errno));
+  return 1;
+}
+
+static uint64_t add_to_sum(uint64_t sum, const volatile uint8_t* bytes, uint64_t offset, uint64_t length) {
+  for (uint64_t i = 0; i < length; ++i) sum += bytes[i] * (offset + i + 1);
+  return sum;
+}
+
+static int print_statx(int fd, const char* path, const char* name) {
+  struct statx st;
+  if (statx(fd, path, *path ? 0 : AT_EMPTY_PATH, STATX_BASIC_STATS, &st) < 0) return fail("statx", name);
+  printf("%s size=%" PRIu64 " dax=%d\n", name, (uint64_t)st.stx_size, (st.stx_attributes & STATX_ATTR_DAX) != 0);
+  return 0;
+}
+
+static int read_all(const char* name) {
+  static uint8_t buffer[1 << 16];
+  int fd = open(name, O_RDONLY);
+  if (fd < 0) return fail("open", name);
+  uint64_t sum = 0;
+  uint64_t offset = 0;
+  ssize_t got;
+  while ((got = read(fd, buffer, sizeof(buffer))) > 0) {
+    sum = add_to_sum(sum, buffer, offset, (uint64_t)got);
+    offset += (uint64_t)got;
+  }
+  if (got < 0) return fail("read", name);
+  close(fd);
+  printf("%s bytes=%" PRIu64 " sum=%" PRIu64 "\n", name, offset, sum);
+  return 0;
+}
+
+// The whole file, shared; writable unless it can only be read. NULL after a message.
+static uint8_t* map_file(const char* name, bool write, int* fd, uint64_t* size) {
+  *fd = open(name, write ? O_RDWR : O_RDONLY);
+  struct stat st;
+  if (*fd < 0 || fstat(*fd, &st) < 0) {
+    fail("open", name);
+    return NULL;
+  }
+  *size = (uint64_t)st.st_size;
+  void* bytes = mmap(NULL, *size, write ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, *fd, 0);
+  if (bytes == MAP_FAILED) {
+    fail("mmap", name);
+    return NULL;
+  }
+  return bytes;
+}
+
+static int mmap_read(const char* name, uint64_t offset, uint64_t length) {
+  int fd;
+  uint64_t size;
+  const uint8_t* bytes = map_file(name, false, &fd, &size);
+  if (bytes == NULL) return 1;
+  if (offset > size || length > size - offset) {
+    errno = ERANGE;
+    return fail("mmap-read", name);
+  }
+  printf("%s bytes=%" PRIu64 " sum=%" PRIu64 "\n", name, length, add_to_sum(0, bytes + offset, offset, length));
+  return 0;
+}
+
+static int store(uint8_t* bytes, uint64_t size, const char* name, uint64_t offset, const char* text) {
+  uint64_t length = strlen(text);
+  if (offset > size || length > size - offset) {
+    errno = ERANGE;
+    return fail("mmap-write", name);
+  }
+  memcpy(bytes + offset, text, length);
+  return msync(bytes, size, MS_SYNC) < 0 ? fail("msync", name) : 0;
+}
+
+static int hold(const char* name) {
+  int fd;
+  uint64_t size;
+  uint8_t* bytes = map_file(name, true, &fd, &size);
+  if (bytes == NULL) return 1;
+  printf("%s held\n", name);
+  fflush(stdout);
+  char line[1024];
+  while (fgets(line, sizeof(line), stdin) != NULL) {
+    line[strcspn(line, "\n")] = 0;
+    char* rest;
+    if (strcmp(line, "sum") == 0) {
+      printf("%s bytes=%" PRIu64 " sum=%" PRIu64 "\n", name, size, add_to_sum(0, bytes, 0, size));
+    } else if (strcmp(line, "statx") == 0) {
+      print_statx(fd, "", name);
+    } else if (strncmp(line, "write ", 6) == 0) {
+      uint64_t offset = strtoull(line + 6, &rest, 0);
+      if (store(bytes, size, name, offset, *rest ? rest + 1 : rest) == 0) printf("%s written\n", name);
+    } else {
+      printf("daxtool: hold: what is '%s'?\n", line);
+    }
+    fflush(stdout);
+  }
+  return 0;
+}
+
+static int power_button(void) {
+  struct pollfd buttons[MAX_BUTTONS];
+  nfds_t count = 0;
+  for (int i = 0; i < MAX_BUTTONS; ++i) {
+    char path[32];
+    snprintf(path, sizeof(path), "/dev/input/event%d", i);
+    int fd = open(path, O_RDONLY | O_NONBLOCK);
+    if (fd >= 0) buttons[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+  }
+  if (count == 0) {
+    errno = ENODEV;
+    return fail("no event device in", "/dev/input");
+  }
+  while (poll(buttons, count, -1) >= 0 || errno == EINTR) {
+    for (nfds_t i = 0; i < count; ++i) {
+      struct input_event event;
+      while (read(buttons[i].fd, &event, sizeof(event)) == (ssize_t)sizeof(event)) {
+        if (event.type == EV_KEY && event.code == KEY_POWER && event.value == 1) {
+          sync();
+          reboot(RB_POWER_OFF);
+        }
+      }
+    }
+  }
+  return fail("poll", "/dev/input");
+}
+
+int main(int argc, char** argv) {
+  const char* verb = argc > 1 ? argv[1] : "";
+  if (strcmp(verb, "statx") == 0 && argc > 2) {
+    int status = 0;
+    for (int i = 2; i < argc; ++i) status |= print_statx(AT_FDCWD, argv[i], argv[i]);
+    return status;
+  }
+  if (strcmp(verb, "read") == 0 && argc == 3) return read_all(argv[2]);
+  if (strcmp(verb, "mmap-read") == 0 && argc == 5) {
+    return mmap_read(argv[2], strtoull(argv[3], NULL, 0), strtoull(argv[4], NULL, 0));
+  }
+  if (strcmp(verb, "mmap-write") == 0 && argc == 5) {
+    int fd;
+    uint64_t size;
+    uint8_t* bytes = map_file(argv[2], true, &fd, &size);
+    return bytes == NULL ? 1 : store(bytes, size, argv[2], strtoull(argv[3], NULL, 0), argv[4]);
+  }
+  if (strcmp(verb, "hold") == 0 && argc == 3) return hold(argv[2]);
+  if (strcmp(verb, "power-button") == 0 && argc == 2) return power_button();
+  printf("usage: daxtool statx|read|mmap-read|mmap-write|hold|power-button ... (see daxtool.c)\n");
+  return 2;
+}

@@ -1,0 +1,65 @@
+#include "vmm/config.h"
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "base/size_text.h"
+#include "base/status.h"
+#include "vmm/layout.h"
+
+namespace daxvmm::vmm {
+namespace {
+
+constexpr size_t kTagMax = 36;
+
+absl::Status ValidateShare(const ShareConfig& share) {
+  if (share.path.empty()) return absl::InvalidArgumentError("share: path= is missing or empty");
+  if (share.tag.empty()) return absl::InvalidArgumentError("share: tag= is missing or empty");
+  if (share.tag.size() > kTagMax) {
+    return absl::InvalidArgumentError(absl::StrCat("share: tag '", share.tag, "' has ", share.tag.size(),
+                                                   " bytes, but virtio-fs has room for ", kTagMax));
+  }
+  if (share.tag.find_first_of(std::string("\n\0", 2)) != std::string::npos) {
+    return absl::InvalidArgumentError("share: tag= must not contain a newline or a NUL byte");
+  }
+  if (!share.dax_window.IsMultipleOf(kDaxRangeSize)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "share: tag '", share.tag, "': dax-window=", FormatSize(share.dax_window), " is not a multiple of 2 MiB"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Validate(const MachineConfig& config) {
+  if (config.kernel.empty()) return absl::InvalidArgumentError("kernel: is required");
+  if (config.cpus < 1 || config.cpus > kMaxCpus) {
+    return absl::InvalidArgumentError(absl::StrCat("cpus: ", config.cpus, " is not between 1 and ", kMaxCpus));
+  }
+  if (config.memory < kMinMemory || config.memory > kMaxMemory) {
+    return absl::InvalidArgumentError(absl::StrCat("mem: ", FormatSize(config.memory), " is not between ",
+                                                   FormatSize(kMinMemory), " and ", FormatSize(kMaxMemory)));
+  }
+  if (!config.memory.IsMultipleOf(kPageSize)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("mem: ", FormatSize(config.memory), " is not a multiple of ", FormatSize(kPageSize)));
+  }
+  if (config.cmdline.find('\0') != std::string::npos) {
+    return absl::InvalidArgumentError("cmdline: must not contain a NUL byte");
+  }
+  if (config.shares.size() > layout::kMaxVirtioDevices) {
+    return absl::InvalidArgumentError(absl::StrCat("share: given ", config.shares.size(), " times, but only ",
+                                                   layout::kMaxVirtioDevices,
+                                                   " are possible: each share needs an interrupt line of its own"));
+  }
+  std::set<std::string> tags;
+  for (const ShareConfig& share : config.shares) {
+    RETURN_IF_ERROR(ValidateShare(share));
+    if (!tags.insert(share.tag).second) {
+      return absl::InvalidArgumentError(absl::StrCat("share: tag '", share.tag, "' is given twice"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace daxvmm::vmm

@@ -1,0 +1,46 @@
+// What a machine is to be. A plain value: the command line makes one, and so does an embedder.
+#ifndef DAXVMM_VMM_CONFIG_H_
+#define DAXVMM_VMM_CONFIG_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/units.h"
+#include "devices/virtio_fs/dax/policy.h"
+
+namespace daxvmm::vmm {
+
+// A host directory that the guest mounts by its tag.
+struct ShareConfig {
+  std::string path;
+  std::string tag;       // 1 to 36 bytes, without a newline; unique in the machine
+  ByteCount dax_window;  // a multiple of 2 MiB; 0: no window, hence no DAX
+  bool read_only = false;
+  // Rules that stand before the machine's for files of this share.
+  std::optional<dax::Policy> policy;
+};
+
+struct MachineConfig {
+  std::string kernel;
+  std::string initrd;  // empty: none
+  std::string cmdline = "console=ttyS0";
+  unsigned cpus = 1;
+  ByteCount memory = MiB(512);
+  std::vector<ShareConfig> shares;
+  dax::Policy policy = dax::DefaultPolicy();
+  std::string kvm_path = "/dev/kvm";
+};
+
+inline constexpr unsigned kMaxCpus = 64;
+inline constexpr ByteCount kMinMemory = MiB(32);
+inline constexpr ByteCount kMaxMemory = GiB(1024);
+
+// What can be said without opening anything. INVALID_ARGUMENT whose message begins with the name of the field at fault
+// as the command line spells it, without dashes: "mem: ...", "share: tag 'x': ...".
+absl::Status Validate(const MachineConfig& config);
+
+}  // namespace daxvmm::vmm
+
+#endif  // DAXVMM_VMM_CONFIG_H_

@@ -1,0 +1,62 @@
+#include "vmm/config.h"
+
+#include <string>
+
+#include "gtest/gtest.h"
+#include "vmm/layout.h"
+
+namespace daxvmm::vmm {
+namespace {
+
+MachineConfig Good() {
+  MachineConfig config;
+  config.kernel = "vmlinuz";
+  config.shares.push_back({.path = "/srv", .tag = "data", .dax_window = MiB(64)});
+  return config;
+}
+
+std::string Error(const MachineConfig& config) { return std::string(Validate(config).message()); }
+
+TEST(ConfigTest, AcceptsTheLimits) {
+  MachineConfig config = Good();
+  config.cpus = kMaxCpus;
+  config.memory = kMinMemory;
+  config.shares[0].tag = std::string(36, 't');
+  for (unsigned i = 1; i < layout::kMaxVirtioDevices; ++i) {
+    config.shares.push_back({.path = "/srv", .tag = std::to_string(i)});
+  }
+  EXPECT_TRUE(Validate(config).ok()) << Error(config);
+}
+
+TEST(ConfigTest, NamesTheFieldAtFault) {
+  const auto broken = [](auto change) {
+    MachineConfig config = Good();
+    change(config);
+    return Error(config);
+  };
+  EXPECT_EQ(broken([](auto& c) { c.kernel.clear(); }), "kernel: is required");
+  EXPECT_EQ(broken([](auto& c) { c.cpus = 0; }), "cpus: 0 is not between 1 and 64");
+  EXPECT_EQ(broken([](auto& c) { c.cpus = 65; }), "cpus: 65 is not between 1 and 64");
+  EXPECT_EQ(broken([](auto& c) { c.memory = MiB(31); }), "mem: 31 MiB is not between 32 MiB and 1 TiB");
+  EXPECT_EQ(broken([](auto& c) { c.memory += ByteCount(1); }), "mem: 536870913 B is not a multiple of 4 KiB");
+  EXPECT_EQ(broken([](auto& c) { c.cmdline.push_back('\0'); }), "cmdline: must not contain a NUL byte");
+  EXPECT_EQ(broken([](auto& c) { c.shares[0].path.clear(); }), "share: path= is missing or empty");
+  EXPECT_EQ(broken([](auto& c) { c.shares[0].tag.clear(); }), "share: tag= is missing or empty");
+  EXPECT_EQ(broken([](auto& c) { c.shares[0].tag = std::string(37, 't'); }).substr(0, 13), "share: tag 't");
+  EXPECT_EQ(broken([](auto& c) { c.shares[0].tag = "a\nb"; }), "share: tag= must not contain a newline or a NUL byte");
+  EXPECT_EQ(broken([](auto& c) { c.shares[0].dax_window = MiB(3); }),
+            "share: tag 'data': dax-window=3 MiB is not a multiple of 2 MiB");
+  EXPECT_EQ(broken([](auto& c) { c.shares.push_back(c.shares[0]); }), "share: tag 'data' is given twice");
+}
+
+TEST(ConfigTest, LimitsTheNumberOfSharesByInterruptLines) {
+  MachineConfig config = Good();
+  for (unsigned i = 0; i < layout::kMaxVirtioDevices; ++i) {
+    config.shares.push_back({.path = "/srv", .tag = std::to_string(i)});
+  }
+  EXPECT_EQ(Error(config),
+            "share: given 17 times, but only 16 are possible: each share needs an interrupt line of its own");
+}
+
+}  // namespace
+}  // namespace daxvmm::vmm

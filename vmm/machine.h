@@ -1,0 +1,136 @@
+// A microVM: the composition root. Builds memory, devices, tables and vCPUs from a MachineConfig, runs them, and
+// answers the control plane.
+//
+// A library: installs no signal handler, writes to no standard stream, and keeps no global state. The embedder brings
+// the console's two ends and decides what ends the machine.
+#ifndef DAXVMM_VMM_MACHINE_H_
+#define DAXVMM_VMM_MACHINE_H_
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/event_fd.h"
+#include "base/mutex.h"
+#include "control/controller.h"
+#include "devices/bus.h"
+#include "devices/platform/acpi_pm.h"
+#include "devices/platform/pvpanic.h"
+#include "devices/serial/uart16550.h"
+#include "devices/virtio_fs/dax/policy_store.h"
+#include "devices/virtio_fs/virtio_fs_device.h"
+#include "memory/guest_memory.h"
+#include "memory/mapping.h"
+#include "memory/mapping_window.h"
+#include "vmm/config.h"
+#include "vmm/guest_end.h"
+#include "vmm/kvm/kvm.h"
+#include "vmm/memory_plan.h"
+#include "vmm/vcpu.h"
+#include "vmm/virtio_slot.h"
+#include "vmm/window_guard.h"
+
+namespace daxvmm::vmm {
+
+// The serial console, as the embedder sees it.
+struct ConsoleHooks {
+  // The guest wrote: on a vCPU thread; may block, which slows that vCPU down.
+  std::function<void(std::span<const uint8_t>)> output;
+  // There is room again after ConsoleInput took less than it was given: on a vCPU thread; must not block.
+  std::function<void()> input_room;
+};
+
+class Machine final : public control::Controller, private VcpuEnvironment {
+ public:
+  // Builds everything up to the first instruction; nothing runs yet. An error's message begins with the field at fault
+  // as the command line spells it ("kernel: ...", "share: tag 'x': ..."), or with the path of the KVM device.
+  static absl::StatusOr<std::unique_ptr<Machine>> Create(const MachineConfig& config, ConsoleHooks console);
+  // Halts; then stops the devices' workers, then frees devices and memory.
+  ~Machine() override;
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  // Starts the vCPUs. Once.
+  absl::Status Start();
+  // Ends the vCPU threads for good and waits for them: no hook is called afterwards. Not from a hook. Idempotent.
+  void Halt();
+
+  // Signalled when the first vCPU is about to run guest code; the control plane is started then, so that it does not
+  // delay the guest.
+  const EventFd& first_entry_event() const { return first_entry_; }
+  // Signalled when the guest has ended; end() then has a value.
+  const EventFd& end_event() const { return end_event_; }
+  std::optional<GuestEnd> end() const;
+
+  // Any thread, once started:
+  // Presses the power button, which a guest with an ACPI button driver and someone who listens takes as a wish to
+  // power off.
+  void PressPowerButton() { power_button_.Signal(); }
+  // Ends the guest as it stands.
+  void Stop(const std::string& why) { EndGuest({GuestEndKind::kStopped, why}); }
+  // Takes what fits the serial port's receiver; how much that was.
+  size_t ConsoleInput(std::span<const uint8_t> bytes) { return uart_.EnqueueInput(bytes); }
+
+  // control::Controller
+  control::PolicyState GetPolicy() const override;
+  absl::StatusOr<uint64_t> SetPolicy(const dax::Policy& policy, std::optional<uint64_t> expected_generation) override;
+  absl::StatusOr<std::vector<control::LiveFile>> ListFiles(const std::string& share_tag) const override;
+  absl::StatusOr<std::vector<control::WindowUse>> GetWindows(const std::string& share_tag) const override;
+
+ private:
+  struct Share {
+    memory::MappingWindow* window = nullptr;  // null: none
+    std::unique_ptr<virtio_fs::VirtioFsDevice> device;
+    std::unique_ptr<VirtioSlot> slot;  // goes before the device
+  };
+
+  Machine(const MachineConfig& config, ConsoleHooks console, KvmVm vm, dax::Policy policy, EventFd first_entry,
+          EventFd end_event, EventFd power_button, EventFd serial_interrupt);
+  absl::Status Build(const KvmSystem& kvm);
+  absl::Status BuildMemory(std::span<const kvm_cpuid_entry2> cpuid);
+  absl::Status BuildPlatform();
+  absl::Status BuildShares();
+  absl::Status BuildVcpus(const KvmSystem& kvm, std::span<const kvm_cpuid_entry2> cpuid);
+  // The shares of a tag, or all for an empty one; NOT_FOUND for an unknown one.
+  absl::StatusOr<std::vector<const Share*>> SelectShares(const std::string& tag) const;
+  control::WindowUse UseOf(const Share& share) const;
+
+  // VcpuEnvironment
+  bool HandleUnbackedAccess(GuestPhysAddr at, bool write) override { return guard_.HandleUnbackedAccess(at, write); }
+  std::string DescribeUnusableMemory() override { return guard_.Describe(); }
+  void EndGuest(GuestEnd end) override;
+  void FirstEntry(unsigned index) override;
+
+  // In the order of construction; destruction is the reverse, after ~Machine has stopped the vCPUs: vCPUs, shares
+  // (transport, then device with its workers), platform devices, memory, and last the virtual machine.
+  const MachineConfig config_;
+  dax::PolicyStore policy_;
+  const EventFd first_entry_;
+  const EventFd end_event_;
+  const EventFd power_button_;
+  const EventFd serial_interrupt_;
+  mutable Mutex mu_;
+  std::optional<GuestEnd> end_ ABSL_GUARDED_BY(mu_);
+
+  KvmVm vm_;
+  MemoryPlan plan_;
+  std::vector<memory::Mapping> ram_;
+  std::vector<std::unique_ptr<memory::MappingWindow>> windows_;  // one per share; null: none
+  std::optional<memory::GuestMemory> memory_;
+  WindowGuard guard_;
+  devices::Bus ports_;
+  devices::Bus mmio_;
+  devices::Uart16550 uart_;
+  devices::AcpiPm acpi_pm_;
+  devices::Pvpanic pvpanic_;
+  std::vector<Share> shares_;
+  std::vector<std::unique_ptr<Vcpu>> vcpus_;
+};
+
+}  // namespace daxvmm::vmm
+
+#endif  // DAXVMM_VMM_MACHINE_H_

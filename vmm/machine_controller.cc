@@ -1,0 +1,102 @@
+// The machine as the control plane sees it.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "vmm/machine.h"
+
+namespace daxvmm::vmm {
+namespace {
+
+control::MountMode ToMountMode(fuse::ClientDaxMode mode) {
+  switch (mode) {
+    case fuse::ClientDaxMode::kNoSession:
+      return control::MountMode::kNotMounted;
+    case fuse::ClientDaxMode::kNever:
+      return control::MountMode::kNever;
+    case fuse::ClientDaxMode::kAlways:
+      return control::MountMode::kAlways;
+    case fuse::ClientDaxMode::kPerFile:
+      return control::MountMode::kPerFile;
+  }
+  return control::MountMode::kNotMounted;
+}
+
+control::LiveFile ToControl(const std::string& tag, virtio_fs::LiveFile file) {
+  control::LiveFile out;
+  out.share_tag = tag;
+  out.node_id = file.node.raw();
+  out.path = std::move(file.path);
+  out.size = file.size;
+  out.decision_dax = file.decision_dax;
+  out.decision_rule = std::move(file.decision_rule);
+  out.told_dax = file.told_dax;
+  out.told_generation = file.told_generation;
+  out.open = file.open;
+  out.mapped_chunks = file.mapped_chunks;
+  out.setup_mappings = file.setup_mappings;
+  out.reads = file.reads;
+  out.writes = file.writes;
+  return out;
+}
+
+}  // namespace
+
+control::PolicyState Machine::GetPolicy() const {
+  const auto snapshot = policy_.Get();
+  return {snapshot->generation, snapshot->policy};
+}
+
+absl::StatusOr<uint64_t> Machine::SetPolicy(const dax::Policy& policy, std::optional<uint64_t> expected_generation) {
+  return policy_.Set(policy, expected_generation);
+}
+
+absl::StatusOr<std::vector<const Machine::Share*>> Machine::SelectShares(const std::string& tag) const {
+  std::vector<const Share*> selected;
+  for (const Share& share : shares_) {
+    if (tag.empty() || share.device->tag() == tag) selected.push_back(&share);
+  }
+  if (selected.empty() && !tag.empty()) {
+    return absl::NotFoundError(absl::StrCat("share: this machine has no share with the tag '", tag, "'"));
+  }
+  return selected;
+}
+
+absl::StatusOr<std::vector<control::LiveFile>> Machine::ListFiles(const std::string& share_tag) const {
+  ASSIGN_OR_RETURN(const std::vector<const Share*> shares, SelectShares(share_tag));
+  std::vector<control::LiveFile> files;
+  for (const Share* share : shares) {
+    for (virtio_fs::LiveFile& file : share->device->ListFiles()) {
+      files.push_back(ToControl(share->device->tag(), std::move(file)));
+    }
+  }
+  return files;
+}
+
+control::WindowUse Machine::UseOf(const Share& share) const {
+  control::WindowUse use;
+  use.share_tag = share.device->tag();
+  use.read_only = share.device->read_only();
+  use.mount_mode = ToMountMode(share.device->client_dax_mode());
+  const dax::Window* window = share.device->window();
+  if (window == nullptr) return use;
+  use.capacity = window->size();
+  use.guest_base = *share.device->window_base();
+  const dax::WindowStats stats = window->stats();
+  use.mapped_chunks = stats.mapped_chunks;
+  use.mapped_chunks_max = stats.mapped_chunks_max;
+  use.maps = stats.maps;
+  use.unmaps = stats.unmaps;
+  use.rejected = stats.rejected;
+  use.dropped_stores = guard_.dropped_stores(use.guest_base);
+  return use;
+}
+
+absl::StatusOr<std::vector<control::WindowUse>> Machine::GetWindows(const std::string& share_tag) const {
+  ASSIGN_OR_RETURN(const std::vector<const Share*> shares, SelectShares(share_tag));
+  std::vector<control::WindowUse> uses;
+  for (const Share* share : shares) uses.push_back(UseOf(*share));
+  return uses;
+}
+
+}  // namespace daxvmm::vmm

@@ -1,0 +1,208 @@
+// The program `daxvmm`.
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "base/unique_fd.h"
+#include "base/version.h"
+#include "control/control_socket.h"
+#include "control/server_loader.h"
+#include "vmm/console.h"
+#include "vmm/machine.h"
+#include "vmm/run_options.h"
+#include "vmm/terminal.h"
+
+namespace daxvmm::vmm {
+namespace {
+
+constexpr char kUsage[] = R"(Usage: daxvmm run --kernel FILE [FLAG ...]   boot a microVM (see daxvmm run --help)
+       daxvmm --version
+       daxvmm --help
+)";
+
+int UsageError(const std::string& message) {
+  fprintf(stderr, "daxvmm: %s\n", message.c_str());
+  return kUsageExitStatus;
+}
+
+// The fields of MachineConfig that errors begin with, as flags.
+std::string AsFlagError(const absl::Status& status) {
+  const std::string message(status.message());
+  for (const char* field : {"kernel: ", "initrd: ", "cmdline: ", "mem: ", "cpus: ", "share: ", "policy: "}) {
+    if (absl::StartsWith(message, field)) return absl::StrCat("--", message);
+  }
+  return message;
+}
+
+// SIGTERM, SIGINT and SIGHUP ask the guest to power off, SIGCONT puts the terminal right; all by way of a descriptor.
+absl::StatusOr<UniqueFd> TakeSignals() {
+  sigset_t handled;
+  sigemptyset(&handled);
+  for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGCONT}) sigaddset(&handled, signal);
+  pthread_sigmask(SIG_BLOCK, &handled, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  UniqueFd fd(signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd.valid()) return ErrnoStatus(errno, "signalfd");
+  return fd;
+}
+
+// Each file that the guest holds costs a descriptor: take what the hard limit allows.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Runs a machine to its end on the main thread.
+class Runner {
+ public:
+  Runner(const RunOptions& options, Machine* machine, RawTerminal* terminal, UniqueFd signals)
+      : options_(options), machine_(machine), terminal_(terminal), signals_(std::move(signals)) {}
+
+  absl::Status Run(std::optional<control::ControlSocket>* socket, const std::string& control_library) {
+    RETURN_IF_ERROR(machine_->Start());
+    std::optional<control::LoadedControlServer> server;
+    for (;;) {
+      pollfd fds[3] = {{machine_->end_event().fd(), POLLIN, 0},
+                       {signals_.get(), POLLIN, 0},
+                       {machine_->first_entry_event().fd(), POLLIN, 0}};
+      if (poll(fds, 3, MillisecondsLeft()) < 0 && errno != EINTR) return ErrnoStatus(errno, "poll");
+      if (machine_->end().has_value()) return absl::OkStatus();
+      if ((fds[1].revents & POLLIN) != 0) TakeSignal();
+      if ((fds[2].revents & POLLIN) != 0 && machine_->first_entry_event().Drain() && socket->has_value()) {
+        ASSIGN_OR_RETURN(server,
+                         control::LoadedControlServer::Start(machine_, (*socket)->listen_fd(), control_library));
+      }
+      if (give_up_.has_value() && std::chrono::steady_clock::now() >= *give_up_) {
+        machine_->Stop(absl::StrCat("the guest did not power off within ", options_.shutdown_timeout.count(), " s"));
+      }
+    }
+  }
+
+ private:
+  int MillisecondsLeft() const {
+    if (!give_up_.has_value()) return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*give_up_ - std::chrono::steady_clock::now());
+    return static_cast<int>(std::clamp<int64_t>(left.count(), 0, 60'000));
+  }
+
+  void TakeSignal() {
+    signalfd_siginfo info{};
+    if (read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return;
+    if (info.ssi_signo == SIGCONT) {
+      terminal_->Resume();
+      return;
+    }
+    const char* name = strsignal(static_cast<int>(info.ssi_signo));
+    if (give_up_.has_value()) {
+      machine_->Stop(absl::StrCat("ended by a second signal (", name, ")"));
+      return;
+    }
+    LOG(kInfo) << name << ": the guest is asked to power off";
+    machine_->PressPowerButton();
+    give_up_ = std::chrono::steady_clock::now() + options_.shutdown_timeout;
+  }
+
+  const RunOptions& options_;
+  Machine* const machine_;
+  RawTerminal* const terminal_;
+  UniqueFd signals_;
+  std::optional<std::chrono::steady_clock::time_point> give_up_;
+};
+
+// What can go wrong before the guest runs ends here, with nothing left behind.
+int RunMachine(const RunOptions& options) {
+  SetLogLevel(options.log_level);
+  RaiseDescriptorLimit();
+  absl::StatusOr<UniqueFd> signals = TakeSignals();
+  if (!signals.ok()) return UsageError(std::string(signals.status().message()));
+
+  std::optional<control::ControlSocket> socket;
+  std::string control_library;
+  if (!options.control.empty()) {
+    absl::StatusOr<std::string> library = control::LocateControlLibrary();
+    if (!library.ok()) return UsageError(absl::StrCat("--control: ", library.status().message()));
+    control_library = *std::move(library);
+    absl::StatusOr<control::ControlSocket> bound = control::ControlSocket::Bind(options.control);
+    if (!bound.ok()) return UsageError(std::string(bound.status().message()));
+    socket = *std::move(bound);
+  }
+
+  // Made once there is a machine to take its input; no vCPU runs before.
+  std::unique_ptr<Console> console;
+  absl::StatusOr<std::unique_ptr<Machine>> machine =
+      Machine::Create(options.machine, {.output = [&console](std::span<const uint8_t> data) { console->Output(data); },
+                                        .input_room = [&console] { console->InputRoomAvailable(); }});
+  if (!machine.ok()) return UsageError(AsFlagError(machine.status()));
+  Machine* const to = machine->get();
+  RawTerminal terminal(STDIN_FILENO);
+  absl::StatusOr<std::unique_ptr<Console>> made =
+      Console::Create({.input_fd = STDIN_FILENO,
+                       .output_fd = STDOUT_FILENO,
+                       .to_guest = [to](std::span<const uint8_t> bytes) { return to->ConsoleInput(bytes); },
+                       .on_quit = [to] { to->Stop("ended from the console"); }});
+  if (!made.ok()) return UsageError(std::string(made.status().message()));
+  console = *std::move(made);
+
+  Runner runner(options, to, &terminal, *std::move(signals));
+  const absl::Status status = runner.Run(&socket, control_library);
+  if (!status.ok()) to->Stop("");
+  const std::optional<GuestEnd> end = to->end();
+  // A vCPU may be waiting for the console: let it go. Then nothing is added to what the console still has to print.
+  console->ReleaseWriters();
+  to->Halt();
+  console.reset();
+  if (!status.ok()) {
+    LOG(kError) << std::string(status.message());
+    return ExitStatus(GuestEndKind::kHostError);
+  }
+  if (!end->message.empty()) {
+    LOG(kError) << end->message;
+  }
+  return ExitStatus(end->kind);
+}
+
+int Main(int argc, char** argv) {
+  const std::span<const char* const> arguments(argv + 1, argc > 0 ? static_cast<size_t>(argc - 1) : 0);
+  if (arguments.empty()) {
+    fputs(kUsage, stderr);
+    return kUsageExitStatus;
+  }
+  const std::string command = arguments[0];
+  if (command == "--help" || command == "-h" || command == "help") {
+    fputs(kUsage, stdout);
+    return 0;
+  }
+  if (command == "--version") {
+    printf("daxvmm %s\n", kVersion);
+    return 0;
+  }
+  if (command != "run") return UsageError(absl::StrCat("'", command, "' is no command; see daxvmm --help"));
+  const absl::StatusOr<RunOptions> options = ParseRunOptions(arguments.subspan(1));
+  if (!options.ok()) return UsageError(std::string(options.status().message()));
+  if (options->help) {
+    fputs(RunHelp().c_str(), stdout);
+    return 0;
+  }
+  return RunMachine(*options);
+}
+
+}  // namespace
+}  // namespace daxvmm::vmm
+
+int main(int argc, char** argv) { return daxvmm::vmm::Main(argc, argv); }

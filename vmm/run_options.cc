@@ -1,0 +1,183 @@
+#include "vmm/run_options.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/command_line.h"
+#include "base/size_text.h"
+#include "base/status.h"
+#include "vmm/layout.h"
+
+namespace daxvmm::vmm {
+namespace {
+
+constexpr uint64_t kShutdownTimeoutMaxSeconds = 24 * 60 * 60;
+
+// Splits at single commas; a doubled one stands for itself.
+std::vector<std::string> SplitFields(absl::string_view text) {
+  std::vector<std::string> fields(1);
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != ',') {
+      fields.back() += text[i];
+    } else if (i + 1 < text.size() && text[i + 1] == ',') {
+      fields.back() += text[i++];
+    } else {
+      fields.emplace_back();
+    }
+  }
+  return fields;
+}
+
+absl::Status SetSize(absl::string_view text, ByteCount* size) {
+  ASSIGN_OR_RETURN(*size, ParseSize(text));
+  return absl::OkStatus();
+}
+
+absl::Status SetNotEmpty(absl::string_view text, std::string* value) {
+  if (text.empty()) return absl::InvalidArgumentError("must not be empty");
+  *value = std::string(text);
+  return absl::OkStatus();
+}
+
+absl::Status SetLogLevelText(absl::string_view text, LogLevel* level) {
+  const std::optional<LogLevel> parsed = ParseLogLevel(text);
+  if (!parsed) {
+    return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not one of debug, info, warning, error"));
+  }
+  *level = *parsed;
+  return absl::OkStatus();
+}
+
+std::vector<FlagSpec> Flags(RunOptions* options) {
+  MachineConfig* machine = &options->machine;
+  return {
+      {"kernel", "FILE", "The guest's kernel: a 64-bit x86 bzImage (vmlinuz) or ELF vmlinux. Required.",
+       [machine](absl::string_view v) { return SetNotEmpty(v, &machine->kernel); }},
+      {"initrd", "FILE", "The guest's initramfs.",
+       [machine](absl::string_view v) { return SetNotEmpty(v, &machine->initrd); }},
+      {"cmdline", "TEXT", "The kernel's command line. Default: console=ttyS0",
+       [machine](absl::string_view v) {
+         machine->cmdline = std::string(v);
+         return absl::OkStatus();
+       }},
+      {"cpus", "N", absl::StrCat("Virtual CPUs, 1 to ", kMaxCpus, ". Default: 1"),
+       [machine](absl::string_view v) {
+         return absl::SimpleAtoi(v, &machine->cpus)
+                    ? absl::OkStatus()
+                    : absl::InvalidArgumentError(absl::StrCat("'", v, "' is not a number of CPUs"));
+       }},
+      {"mem", "SIZE", "Guest memory, such as 512M or 2G. Default: 512M",
+       [machine](absl::string_view v) { return SetSize(v, &machine->memory); }},
+      {"share", "path=DIR,tag=TAG[,dax-window=SIZE][,policy=POLICY][,readonly]",
+       absl::StrCat("A host directory that the guest mounts with: mount -t virtiofs TAG /mnt\n",
+                    "dax-window=SIZE  a DAX window, a multiple of 2 MiB: files that the policy allows are mapped\n",
+                    "                 into the guest instead of copied. It costs the guest 1/64 of SIZE in memory.\n",
+                    "policy=POLICY    rules for this share that stand before those of --policy\n",
+                    "readonly         the guest cannot change anything in it\n",
+                    "A comma in a value is written twice. May be given up to ", layout::kMaxVirtioDevices,
+                    " times: one interrupt line each."),
+       [machine](absl::string_view v) -> absl::Status {
+         ASSIGN_OR_RETURN(ShareConfig share, ParseShare(v));
+         machine->shares.push_back(std::move(share));
+         return absl::OkStatus();
+       }},
+      {"policy", "POLICY",
+       "Which files the guest may map (DAX), until changed by daxvmmctl policy set:\n"
+       "never, always, size[:SIZE] (files of at least SIZE, 32K if not given), inode (files with the persistent DAX\n"
+       "flag, see chattr +x). Default: size",
+       [machine](absl::string_view v) -> absl::Status {
+         ASSIGN_OR_RETURN(machine->policy, dax::ParsePolicyName(v));
+         return absl::OkStatus();
+       }},
+      {"control", "SOCKET", "Serve the control API (gRPC) on this Unix-domain socket, mode 0600; see daxvmmctl.",
+       [options](absl::string_view v) { return SetNotEmpty(v, &options->control); }},
+      {"shutdown-timeout", "SECONDS",
+       "On SIGTERM the guest's power button is pressed; this long after it, the guest is ended. Default: 30",
+       [options](absl::string_view v) {
+         uint64_t seconds = 0;
+         if (!absl::SimpleAtoi(v, &seconds) || seconds > kShutdownTimeoutMaxSeconds) {
+           return absl::InvalidArgumentError(absl::StrCat("'", v, "' is not a number of seconds up to one day"));
+         }
+         options->shutdown_timeout = std::chrono::seconds(seconds);
+         return absl::OkStatus();
+       }},
+      {"kvm", "FILE", "The KVM device. Default: /dev/kvm",
+       [machine](absl::string_view v) { return SetNotEmpty(v, &machine->kvm_path); }},
+      {"log-level", "LEVEL", "Least important message to print: debug, info, warning or error. Default: warning",
+       [options](absl::string_view v) { return SetLogLevelText(v, &options->log_level); }},
+      {"help", "", "Show this text.",
+       [options](absl::string_view) {
+         options->help = true;
+         return absl::OkStatus();
+       }},
+  };
+}
+
+}  // namespace
+
+absl::StatusOr<ShareConfig> ParseShare(absl::string_view text) {
+  ShareConfig share;
+  for (const std::string& field : SplitFields(text)) {
+    absl::string_view value = field;
+    if (absl::ConsumePrefix(&value, "path=")) {
+      share.path = std::string(value);
+    } else if (absl::ConsumePrefix(&value, "tag=")) {
+      share.tag = std::string(value);
+    } else if (absl::ConsumePrefix(&value, "dax-window=")) {
+      absl::StatusOr<ByteCount> size = ParseSize(value);
+      if (!size.ok()) return absl::InvalidArgumentError(absl::StrCat("dax-window=", size.status().message()));
+      share.dax_window = *size;
+    } else if (absl::ConsumePrefix(&value, "policy=")) {
+      absl::StatusOr<dax::Policy> policy = dax::ParsePolicyName(value);
+      if (!policy.ok()) return absl::InvalidArgumentError(absl::StrCat("policy=", policy.status().message()));
+      share.policy = *std::move(policy);
+    } else if (field == "readonly") {
+      share.read_only = true;
+    } else {
+      return absl::InvalidArgumentError(
+          absl::StrCat("'", field, "' is not one of path=, tag=, dax-window=, policy=, readonly"));
+    }
+  }
+  return share;
+}
+
+absl::StatusOr<RunOptions> ParseRunOptions(std::span<const char* const> arguments) {
+  RunOptions options;
+  const std::vector<FlagSpec> flags = Flags(&options);
+  ASSIGN_OR_RETURN(const std::vector<std::string> rest, ParseFlags(flags, arguments));
+  if (options.help) return options;
+  if (!rest.empty()) return absl::InvalidArgumentError(absl::StrCat("'", rest[0], "': run takes flags only"));
+  if (absl::Status status = Validate(options.machine); !status.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--", status.message()));
+  }
+  return options;
+}
+
+std::string RunHelp() {
+  RunOptions unused;
+  return absl::StrCat(R"(Usage: daxvmm run --kernel FILE [FLAG ...]
+
+Boots a Linux microVM. Its console is this terminal: Ctrl-A x ends it, Ctrl-A Ctrl-A types Ctrl-A.
+
+  daxvmm run --kernel vmlinuz --initrd initramfs.img --cpus 2 --mem 512M \
+      --share path=/srv/data,tag=data,dax-window=1G --control /run/vm.sock
+  guest#  mount -t virtiofs data /mnt
+  host$   daxvmmctl --control /run/vm.sock files
+
+Flags:
+)",
+                      DescribeFlags(Flags(&unused)), R"(
+Sizes are bytes, or have a suffix K, M, G or T (powers of 1024).
+
+Exit status:
+  0  the guest powered off          4  the guest's kernel panicked
+  1  the host failed                5  the guest touched memory that has nothing behind it, or crashed its processor
+  2  a flag is wrong                6  ended by Ctrl-A x, or by a signal, before the guest had powered off
+  3  the guest asked for a reboot
+)");
+}
+
+}  // namespace daxvmm::vmm

@@ -1,0 +1,36 @@
+// The command line of `daxvmm run`.
+#ifndef DAXVMM_VMM_RUN_OPTIONS_H_
+#define DAXVMM_VMM_RUN_OPTIONS_H_
+
+#include <chrono>
+#include <span>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/log.h"
+#include "vmm/config.h"
+
+namespace daxvmm::vmm {
+
+struct RunOptions {
+  MachineConfig machine;
+  std::string control;  // path of the control socket; empty: no control plane
+  LogLevel log_level = LogLevel::kWarning;
+  // How long the guest may take to power off after SIGTERM.
+  std::chrono::seconds shutdown_timeout{30};
+  bool help = false;  // --help was given: nothing else is validated
+};
+
+// `arguments` are those behind "run". INVALID_ARGUMENT with one line that names the flag, as "--flag: reason".
+absl::StatusOr<RunOptions> ParseRunOptions(std::span<const char* const> arguments);
+
+// "path=DIR,tag=T[,dax-window=SIZE][,policy=NAME][,readonly]"; a comma in a value is written as ",,".
+absl::StatusOr<ShareConfig> ParseShare(absl::string_view text);
+
+// What `daxvmm run --help` prints.
+std::string RunHelp();
+
+}  // namespace daxvmm::vmm
+
+#endif  // DAXVMM_VMM_RUN_OPTIONS_H_

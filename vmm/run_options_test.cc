@@ -1,0 +1,83 @@
+#include "vmm/run_options.h"
+
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace daxvmm::vmm {
+namespace {
+
+absl::StatusOr<RunOptions> Parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), {"--kernel", "vmlinuz"});
+  return ParseRunOptions(arguments);
+}
+
+std::string Error(std::vector<const char*> arguments) {
+  return std::string(Parse(std::move(arguments)).status().message());
+}
+
+TEST(RunOptionsTest, TakesEveryFlag) {
+  const auto options = Parse(
+      {"--initrd", "i",           "--cmdline", "a b",     "--cpus",
+       "4",        "--mem",       "1G",        "--share", "path=/srv,tag=data,dax-window=64M,policy=always,readonly",
+       "--policy", "size:1M",     "--control", "/run/c",  "--shutdown-timeout",
+       "5",        "--log-level", "debug",     "--kvm",   "/k"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->machine.kernel, "vmlinuz");
+  EXPECT_EQ(options->machine.initrd, "i");
+  EXPECT_EQ(options->machine.cmdline, "a b");
+  EXPECT_EQ(options->machine.cpus, 4u);
+  EXPECT_EQ(options->machine.memory, GiB(1));
+  EXPECT_EQ(options->machine.kvm_path, "/k");
+  EXPECT_EQ(options->machine.policy, *dax::ParsePolicyName("size:1M"));
+  EXPECT_EQ(options->control, "/run/c");
+  EXPECT_EQ(options->shutdown_timeout, std::chrono::seconds(5));
+  EXPECT_EQ(options->log_level, LogLevel::kDebug);
+  ASSERT_EQ(options->machine.shares.size(), 1u);
+  const ShareConfig& share = options->machine.shares[0];
+  EXPECT_EQ(share.path, "/srv");
+  EXPECT_EQ(share.tag, "data");
+  EXPECT_EQ(share.dax_window, MiB(64));
+  EXPECT_TRUE(share.read_only);
+  EXPECT_EQ(share.policy, dax::ParsePolicyName("always").value());
+}
+
+TEST(RunOptionsTest, ADoubledCommaIsAComma) {
+  const auto share = ParseShare("path=/a,,b,tag=x,,");
+  ASSERT_TRUE(share.ok()) << share.status();
+  EXPECT_EQ(share->path, "/a,b");
+  EXPECT_EQ(share->tag, "x,");
+}
+
+TEST(RunOptionsTest, HelpAsksForNothingElse) {
+  const char* arguments[] = {"--help"};
+  const auto options = ParseRunOptions(arguments);
+  ASSERT_TRUE(options.ok());
+  EXPECT_TRUE(options->help);
+  for (const char* flag : {"--kernel", "--share", "--control", "--policy", "Exit status"}) {
+    EXPECT_NE(RunHelp().find(flag), std::string::npos) << flag;
+  }
+}
+
+TEST(RunOptionsTest, ErrorsAreOneLineThatNamesTheFlag) {
+  EXPECT_EQ(Error({"--mem", "lots"}), "--mem: 'lots' is not a size such as 512K, 64M or 2G");
+  EXPECT_EQ(Error({"--mem", "1M"}), "--mem: 1 MiB is not between 32 MiB and 1 TiB");
+  EXPECT_EQ(Error({"--cpus", "-1"}), "--cpus: '-1' is not a number of CPUs");
+  EXPECT_EQ(Error({"--share", "path=/a,tag=x,color=red"}),
+            "--share: 'color=red' is not one of path=, tag=, dax-window=, policy=, readonly");
+  EXPECT_EQ(Error({"--share", "path=/a,tag="}), "--share: tag= is missing or empty");
+  EXPECT_EQ(Error({"--share", "path=/a,tag=x,dax-window=3M"}),
+            "--share: tag 'x': dax-window=3 MiB is not a multiple of 2 MiB");
+  EXPECT_EQ(Error({"--share", "path=/a,tag=x,dax-window=huge"}),
+            "--share: dax-window='huge' is not a size such as 512K, 64M or 2G");
+  EXPECT_EQ(Error({"--policy", "sometimes"}).substr(0, 10), "--policy: ");
+  EXPECT_EQ(Error({"--log-level", "loud"}), "--log-level: 'loud' is not one of debug, info, warning, error");
+  EXPECT_EQ(Error({"--control", ""}), "--control: must not be empty");
+  EXPECT_EQ(Error({"extra"}), "'extra': run takes flags only");
+  const char* nothing[] = {"--cpus", "1"};
+  EXPECT_EQ(ParseRunOptions(nothing).status().message(), "--kernel: is required");
+}
+
+}  // namespace
+}  // namespace daxvmm::vmm

@@ -1,0 +1,160 @@
+#include "vmm/vcpu.h"
+
+#include <csignal>
+#include <ctime>
+#include <span>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/log.h"
+
+namespace daxvmm::vmm {
+namespace {
+
+// Blocked in every thread of this library and unblocked only inside KVM_RUN, where it makes the ioctl return EINTR
+// without ever being delivered: no handler is installed in the embedder's process.
+int KickSignal() { return SIGRTMIN + 6; }
+
+void DiscardPendingKick() {
+  sigset_t kick;
+  sigemptyset(&kick);
+  sigaddset(&kick, KickSignal());
+  const timespec now{};
+  while (sigtimedwait(&kick, nullptr, &now) > 0) {
+  }
+}
+
+}  // namespace
+
+Vcpu::Vcpu(unsigned index, KvmVcpu kvm, const devices::Bus* mmio, const devices::Bus* ports,
+           VcpuEnvironment* environment)
+    : index_(index), kvm_(std::move(kvm)), mmio_(mmio), ports_(ports), environment_(environment) {}
+
+Vcpu::~Vcpu() {
+  RequestStop();
+  Join();
+}
+
+absl::Status Vcpu::Start() {
+  sigset_t in_guest;
+  sigfillset(&in_guest);
+  sigdelset(&in_guest, KickSignal());
+  if (absl::Status status = kvm_.SetSignalMask(in_guest); !status.ok()) return status;
+  thread_ = NamedThread(absl::StrCat("vcpu", index_), [this] { Loop(); });
+  return absl::OkStatus();
+}
+
+void Vcpu::RequestStop() {
+  stop_.store(true, std::memory_order_release);
+  kvm_.RequestExit();
+  if (thread_.joinable()) pthread_kill(thread_.native_handle(), KickSignal());
+}
+
+void Vcpu::Loop() {
+  environment_->FirstEntry(index_);
+  while (!stop_.load(std::memory_order_acquire)) {
+    const int err = kvm_.Run();
+    switch (err) {
+      case 0:
+        if (!HandleExit()) return;
+        break;
+      case EINTR:
+      case EAGAIN:
+        DiscardPendingKick();
+        break;
+      case EFAULT:
+        // KVM could not reach the page behind a guest address, and does not say which address: the kernel's
+        // handling of a failed get_user_pages in kvm_handle_bad_page (Linux 6.1).
+        EndWithFault("touched guest memory that has nothing behind it");
+        return;
+      default:
+        environment_->EndGuest({GuestEndKind::kHostError, absl::StrCat("vCPU ", index_, ": KVM_RUN: ", strerror(err))});
+        return;
+    }
+  }
+}
+
+bool Vcpu::HandleExit() {
+  const kvm_run& run = kvm_.state();
+  switch (run.exit_reason) {
+    case KVM_EXIT_IO:
+      HandleIo();
+      return true;
+    case KVM_EXIT_MMIO:
+      return HandleMmio();
+    case KVM_EXIT_INTR:
+    case KVM_EXIT_IRQ_WINDOW_OPEN:
+      return true;
+    case KVM_EXIT_SHUTDOWN:
+      EndWithFault("shut its processor down by a triple fault");
+      return false;
+    case KVM_EXIT_HLT:
+      // Only without the in-kernel interrupt controller: nothing could wake this vCPU again.
+      EndWithFault("halted for ever");
+      return false;
+    case KVM_EXIT_SYSTEM_EVENT:
+      switch (run.system_event.type) {
+        case KVM_SYSTEM_EVENT_SHUTDOWN:
+          environment_->EndGuest({GuestEndKind::kPowerOff, ""});
+          return false;
+        case KVM_SYSTEM_EVENT_RESET:
+          environment_->EndGuest({GuestEndKind::kReset, "the guest asked for a reboot"});
+          return false;
+        default:
+          environment_->EndGuest({GuestEndKind::kPanic, "the guest reported a crash"});
+          return false;
+      }
+    case KVM_EXIT_FAIL_ENTRY:
+      environment_->EndGuest(
+          {GuestEndKind::kHostError, absl::StrFormat("vCPU %d: the processor refused to enter the guest, reason 0x%x",
+                                                     index_, run.fail_entry.hardware_entry_failure_reason)});
+      return false;
+    case KVM_EXIT_INTERNAL_ERROR:
+      environment_->EndGuest({GuestEndKind::kHostError, absl::StrFormat("vCPU %d: KVM internal error %d%s", index_,
+                                                                        run.internal.suberror, Where())});
+      return false;
+    default:
+      environment_->EndGuest({GuestEndKind::kHostError,
+                              absl::StrFormat("vCPU %d: unexpected KVM exit %d%s", index_, run.exit_reason, Where())});
+      return false;
+  }
+}
+
+void Vcpu::HandleIo() {
+  kvm_run& run = kvm_.state();
+  uint8_t* data = reinterpret_cast<uint8_t*>(&run) + run.io.data_offset;
+  for (uint32_t i = 0; i < run.io.count; ++i, data += run.io.size) {
+    const std::span<uint8_t> unit(data, run.io.size);
+    if (run.io.direction == KVM_EXIT_IO_OUT) {
+      ports_->Write(run.io.port, unit);
+    } else {
+      ports_->Read(run.io.port, unit);
+    }
+  }
+}
+
+bool Vcpu::HandleMmio() {
+  kvm_run& run = kvm_.state();
+  const std::span<uint8_t> data(run.mmio.data, run.mmio.len);
+  const bool write = run.mmio.is_write != 0;
+  if (write ? mmio_->Write(run.mmio.phys_addr, data) : mmio_->Read(run.mmio.phys_addr, data)) return true;
+  const GuestPhysAddr at(run.mmio.phys_addr);
+  if (environment_->HandleUnbackedAccess(at, write)) return true;
+  EndWithFault(absl::StrFormat("%s guest-physical address 0x%x, which has nothing behind it",
+                               write ? "stored to" : "loaded from", at.raw()));
+  return false;
+}
+
+void Vcpu::EndWithFault(const std::string& what) {
+  const std::string detail = environment_->DescribeUnusableMemory();
+  environment_->EndGuest({GuestEndKind::kFault, absl::StrCat("the guest ", what, " (vCPU ", index_, Where(), ")",
+                                                             detail.empty() ? "" : "; ", detail)});
+}
+
+std::string Vcpu::Where() {
+  const absl::StatusOr<kvm_regs> regs = kvm_.GetRegs();
+  return regs.ok() ? absl::StrFormat(", rip 0x%x", regs->rip) : std::string();
+}
+
+}  // namespace daxvmm::vmm
