@@ -18,7 +18,10 @@ inline constexpr ByteCount kCommandLineMax = KiB(64);
 inline constexpr GuestPhysAddr kLowMemoryEnd{0x9fc00};
 // RSDP first (the kernel is also told its address), then the other tables. Reserved in the e820 map.
 inline constexpr GuestPhysAddr kAcpiTables{0xe0000};
-inline constexpr ByteCount kAcpiTablesMax = KiB(128);
+inline constexpr ByteCount kAcpiTablesMax = KiB(124);
+// F000:FFF0 in real mode, in the reserved range behind the tables.
+inline constexpr GuestPhysAddr kFirmwareEntry{0xffff0};
+inline constexpr ByteCount kFirmwareEntrySize{16};
 inline constexpr GuestPhysAddr kHighMemoryStart{0x100000};
 
 // The hole for devices, 3 GiB to 4 GiB: RAM beyond 3 GiB continues at 4 GiB.

@@ -214,6 +214,10 @@ absl::Status Machine::Start() {
   return absl::OkStatus();
 }
 
+void Machine::ReportVcpus() {
+  for (auto& vcpu : vcpus_) vcpu->RequestReport();
+}
+
 std::optional<GuestEnd> Machine::end() const {
   MutexLock lock(&mu_);
   return end_;

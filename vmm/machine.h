@@ -72,6 +72,8 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   void PressPowerButton() { power_button_.Signal(); }
   // Ends the guest as it stands.
   void Stop(const std::string& why) { EndGuest({GuestEndKind::kStopped, why}); }
+  // Logs where each vCPU is, for a guest that hangs.
+  void ReportVcpus();
   // Takes what fits the serial port's receiver; how much that was.
   size_t ConsoleInput(std::span<const uint8_t> bytes) { return uart_.EnqueueInput(bytes); }
 

@@ -48,11 +48,12 @@ std::string AsFlagError(const absl::Status& status) {
   return message;
 }
 
-// SIGTERM, SIGINT and SIGHUP ask the guest to power off, SIGCONT puts the terminal right; all by way of a descriptor.
+// SIGTERM, SIGINT and SIGHUP ask the guest to power off, SIGUSR1 asks where its vCPUs are, SIGCONT puts the terminal
+// right; all by way of a descriptor.
 absl::StatusOr<UniqueFd> TakeSignals() {
   sigset_t handled;
   sigemptyset(&handled);
-  for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGCONT}) sigaddset(&handled, signal);
+  for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCONT}) sigaddset(&handled, signal);
   pthread_sigmask(SIG_BLOCK, &handled, nullptr);
   signal(SIGPIPE, SIG_IGN);
   UniqueFd fd(signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
@@ -106,6 +107,10 @@ class Runner {
     if (read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return;
     if (info.ssi_signo == SIGCONT) {
       terminal_->Resume();
+      return;
+    }
+    if (info.ssi_signo == SIGUSR1) {
+      machine_->ReportVcpus();
       return;
     }
     const char* name = strsignal(static_cast<int>(info.ssi_signo));

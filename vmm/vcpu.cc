@@ -47,8 +47,25 @@ absl::Status Vcpu::Start() {
 
 void Vcpu::RequestStop() {
   stop_.store(true, std::memory_order_release);
+  Kick();
+}
+
+void Vcpu::RequestReport() {
+  report_.store(true, std::memory_order_release);
+  Kick();
+}
+
+void Vcpu::Kick() {
   kvm_.RequestExit();
   if (thread_.joinable()) pthread_kill(thread_.native_handle(), KickSignal());
+}
+
+void Vcpu::Report() {
+  const absl::StatusOr<kvm_regs> regs = kvm_.GetRegs();
+  const absl::StatusOr<kvm_sregs> sregs = kvm_.GetSregs();
+  if (!regs.ok() || !sregs.ok()) return;
+  LOG(kWarning) << absl::StrFormat("vCPU %d: rip 0x%x, rsp 0x%x, rflags 0x%x, cs 0x%x, cr2 0x%x, cr3 0x%x", index_,
+                                   regs->rip, regs->rsp, regs->rflags, sregs->cs.selector, sregs->cr2, sregs->cr3);
 }
 
 void Vcpu::Loop() {
@@ -62,6 +79,8 @@ void Vcpu::Loop() {
       case EINTR:
       case EAGAIN:
         DiscardPendingKick();
+        kvm_.ClearExitRequest();
+        if (report_.exchange(false, std::memory_order_acq_rel)) Report();
         break;
       case EFAULT:
         // KVM could not reach the page behind a guest address, and does not say which address: the kernel's

@@ -42,11 +42,15 @@ class Vcpu {
   absl::Status Start();
   // Makes the thread leave the guest and end; any thread, at any time after Start. Idempotent.
   void RequestStop();
+  // Makes the thread log where the guest is (at level warning), then go on. Any thread, after Start.
+  void RequestReport();
   // Waits until the thread has ended.
   void Join() { thread_.Join(); }
 
  private:
   void Loop();
+  void Kick();
+  void Report();
   // False: stop.
   bool HandleExit();
   void HandleIo();
@@ -60,6 +64,7 @@ class Vcpu {
   const devices::Bus* const ports_;
   VcpuEnvironment* const environment_;
   std::atomic<bool> stop_{false};
+  std::atomic<bool> report_{false};
   NamedThread thread_;
 };
 

@@ -14,7 +14,8 @@ readonly cache_dir="${XDG_CACHE_HOME:-$HOME/.cache}/daxvmm"
 
 # BAZEL may hold options too: BAZEL="bazel --output_base=/somewhere".
 read -r -a bazel_command <<<"${BAZEL:-bazel}"
-bazel() { (cd "$repo_root" && "${bazel_command[@]}" "$@"); }
+# "command", or the function would call itself.
+bazel() { (cd "$repo_root" && command "${bazel_command[@]}" "$@"); }
 
 # All progress goes to standard error: standard output is for results.
 progress() { printf '[%4ds] %s\n' "$SECONDS" "$*" >&2; }

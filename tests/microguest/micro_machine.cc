@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "vmm/layout.h"
 
 namespace daxvmm::microguest {
 namespace {
@@ -53,13 +54,19 @@ MicroMachine::MicroMachine(const MicroMachineOptions& options, vmm::KvmVm vm, me
       .window_host = window_.host(), .window_size = window_.size(), .window_writable = !options.window_read_only});
 }
 
-MicroMachine::~MicroMachine() {
+MicroMachine::~MicroMachine() { Halt(); }
+
+void MicroMachine::Halt() {
   for (auto& vcpu : vcpus_) vcpu->RequestStop();
   vcpus_.clear();
 }
 
 absl::Status MicroMachine::Build(const vmm::KvmSystem& kvm) {
-  if (options_.irqchip) RETURN_IF_ERROR(vm_.CreateIrqchip());
+  if (options_.irqchip) {
+    RETURN_IF_ERROR(vm_.CreateIrqchip());
+    // All pins of the IOAPIC are masked until a guest unmasks them; the PIC's are not, and this guest has no handlers.
+    RETURN_IF_ERROR(vm_.RouteGsisToIoApic(vmm::layout::kIoApicPins));
+  }
   uint32_t slot = 0;
   for (const memory::Region& region : ram_->memory().regions()) {
     RETURN_IF_ERROR(vm_.SetMemory(MemorySlot(slot++), region));
@@ -221,7 +228,7 @@ std::optional<MicroMachine::WatchResult> MicroMachine::FinishWatch(unsigned cpu)
 
 void GuestBus::Read(uint64_t offset, std::span<uint8_t> data) {
   const std::optional<uint64_t> value = machine_->Load(base_ + ByteCount(offset), static_cast<unsigned>(data.size()));
-  CHECK(value.has_value()) << "the guest ended while it read a register";
+  CHECK(value.has_value()) << "the guest ended while it read a register: " << machine_->AwaitEnd()->message;
   std::memcpy(data.data(), &*value, data.size());
 }
 
@@ -229,7 +236,7 @@ void GuestBus::Write(uint64_t offset, std::span<const uint8_t> data) {
   uint64_t value = 0;
   std::memcpy(&value, data.data(), data.size());
   CHECK(machine_->Store(base_ + ByteCount(offset), value, static_cast<unsigned>(data.size())))
-      << "the guest ended while it wrote a register";
+      << "the guest ended while it wrote a register: " << machine_->AwaitEnd()->message;
 }
 
 }  // namespace daxvmm::microguest

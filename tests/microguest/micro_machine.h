@@ -48,6 +48,8 @@ class MicroMachine final : public vmm::VcpuEnvironment {
   vmm::WindowGuard& guard() { return guard_; }
 
   absl::Status Start();
+  // Ends the vCPUs for good; what they use may go afterwards.
+  void Halt();
 
   // One access by the guest's vCPU; nullopt if the guest ended instead.
   std::optional<uint64_t> Load(GuestPhysAddr at, unsigned width = 8, unsigned cpu = 0);

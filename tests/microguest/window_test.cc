@@ -62,8 +62,8 @@ class WindowTest : public testing::TestWithParam<bool> {
 INSTANTIATE_TEST_SUITE_P(Irqchip, WindowTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "InKernel" : "None"; });
 
-#define BOOT(...)                                  \
-  ASSERT_NO_FATAL_FAILURE(Boot({__VA_ARGS__}));    \
+#define BOOT(...)                               \
+  ASSERT_NO_FATAL_FAILURE(Boot({__VA_ARGS__})); \
   if (testing::Test::IsSkipped()) return
 
 TEST_P(WindowTest, ALoadSeesTheFilesBytes) {

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "base/status.h"
 #include "vmm/boot/e820.h"
+#include "vmm/boot/reset_vector.h"
 #include "vmm/layout.h"
 
 namespace daxvmm::vmm::boot {
@@ -134,6 +135,7 @@ absl::StatusOr<BootState> LoadLinux(const BootRequest& request, const memory::Gu
       !memory.WriteObject(layout::kBootParams, MakeBootParams(request, initramfs, map))) {
     return absl::InternalError("the guest has no memory where its boot parameters belong");
   }
+  RETURN_IF_ERROR(WriteResetVector(memory));
   ASSIGN_OR_RETURN(const LongModeState cpu, WriteLongModeTables(memory));
   return BootState{.entry = kernel.entry,
                    .boot_params = layout::kBootParams,
