@@ -18,7 +18,7 @@ class [[nodiscard]] NamedThread {
   // `name` is cut to 15 characters, as the kernel does.
   NamedThread(const std::string& name, std::function<void()> body);
   NamedThread(NamedThread&&) = default;
-  NamedThread& operator=(NamedThread&& other);
+  NamedThread& operator=(NamedThread&& other) noexcept;
   ~NamedThread() { Join(); }
 
   void Join();

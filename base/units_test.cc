@@ -13,33 +13,19 @@ namespace {
 constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
 
 template <typename A, typename B>
-concept Adds = requires(A a, B b) {
-  a + b;
-};
+concept Adds = requires(A a, B b) { a + b; };
 template <typename A, typename B>
-concept Subtracts = requires(A a, B b) {
-  a - b;
-};
+concept Subtracts = requires(A a, B b) { a - b; };
 template <typename A, typename B>
-concept Increments = requires(A a, B b) {
-  a += b;
-};
+concept Increments = requires(A a, B b) { a += b; };
 template <typename A, typename B>
-concept Equates = requires(A a, B b) {
-  a == b;
-};
+concept Equates = requires(A a, B b) { a == b; };
 template <typename A, typename B>
-concept Orders = requires(A a, B b) {
-  a < b;
-};
+concept Orders = requires(A a, B b) { a < b; };
 template <typename A, typename B>
-concept Multiplies = requires(A a, B b) {
-  a* b;
-};
+concept Multiplies = requires(A a, B b) { a* b; };
 template <typename A, typename B>
-concept AddsChecked = requires(A a, B b) {
-  CheckedAdd(a, b);
-};
+concept AddsChecked = requires(A a, B b) { CheckedAdd(a, b); };
 
 // What makes sense compiles, so that the refusals below are not for some other reason.
 static_assert(Adds<ByteCount, ByteCount> && Subtracts<ByteCount, ByteCount> && Increments<ByteCount, ByteCount>);

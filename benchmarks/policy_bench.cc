@@ -37,14 +37,7 @@ void BM_Decide(benchmark::State& state) {
 }
 BENCHMARK(BM_Decide)->Arg(1)->Arg(32)->Arg(1000);
 
-void BM_PolicyReaderGet(benchmark::State& state) {
-  PolicyStore store(DefaultPolicy());
-  PolicyReader reader(&store);
-  for (auto _ : state) benchmark::DoNotOptimize(&reader.Get());
-}
-BENCHMARK(BM_PolicyReaderGet);
-
-// What InodeStates does, which has no thread of its own to keep a reader on.
+// The snapshot that each decision begins with.
 void BM_PolicyStoreGet(benchmark::State& state) {
   static PolicyStore* const store = new PolicyStore(DefaultPolicy());
   for (auto _ : state) benchmark::DoNotOptimize(store->Get());

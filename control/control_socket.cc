@@ -84,14 +84,14 @@ absl::Status Publish(int directory, const std::string& hidden, const std::string
       return absl::OkStatus();
     }
     if (errno != EEXIST) return ErrnoStatus(errno, absl::StrCat(Subject(path), ": rename"));
-    struct stat stale {};
+    struct stat stale{};
     ASSIGN_OR_RETURN(const Occupant occupant, Inspect(directory, name, path, &stale));
     if (occupant == Occupant::kNone) continue;
     if (renameat2(directory, hidden.c_str(), directory, name.c_str(), RENAME_EXCHANGE) != 0) {
       if (errno == ENOENT) continue;
       return ErrnoStatus(errno, absl::StrCat(Subject(path), ": rename"));
     }
-    struct stat taken {};
+    struct stat taken{};
     if (fstatat(directory, hidden.c_str(), &taken, AT_SYMLINK_NOFOLLOW) == 0 && taken.st_dev == stale.st_dev &&
         taken.st_ino == stale.st_ino) {
       unlinkat(directory, hidden.c_str(), 0);
@@ -129,7 +129,7 @@ absl::StatusOr<ControlSocket> ControlSocket::Bind(const std::string& path) {
   made.directory_ = UniqueFd(open(directory_name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!made.directory_.valid()) return ErrnoStatus(errno, absl::StrCat(Subject(path), ": directory"));
   // Before anything is made: the common refusals leave no trace, not even for a moment.
-  struct stat occupant_identity {};
+  struct stat occupant_identity{};
   RETURN_IF_ERROR(Inspect(made.directory_.get(), made.base_name_, path, &occupant_identity).status());
 
   UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -145,7 +145,7 @@ absl::StatusOr<ControlSocket> ControlSocket::Bind(const std::string& path) {
     return ErrnoStatus(errno, absl::StrCat(Subject(path), ": bind"));
   }
   absl::Cleanup remove_hidden = [&] { unlinkat(made.directory_.get(), hidden.c_str(), 0); };
-  struct stat own {};
+  struct stat own{};
   if (fstatat(made.directory_.get(), hidden.c_str(), &own, AT_SYMLINK_NOFOLLOW) != 0) {
     return ErrnoStatus(errno, absl::StrCat(Subject(path), ": stat"));
   }
@@ -176,7 +176,7 @@ ControlSocket& ControlSocket::operator=(ControlSocket&& other) noexcept {
 
 void ControlSocket::Remove() {
   if (!listener_.valid()) return;
-  struct stat now {};
+  struct stat now{};
   if (fstatat(directory_.get(), base_name_.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_dev == device_ &&
       now.st_ino == inode_) {
     unlinkat(directory_.get(), base_name_.c_str(), 0);

@@ -57,7 +57,7 @@ class ControlSocketTest : public ::testing::Test {
 };
 
 mode_t ModeOf(const std::string& path) {
-  struct stat st {};
+  struct stat st{};
   EXPECT_EQ(lstat(path.c_str(), &st), 0) << path;
   return st.st_mode;
 }

@@ -64,14 +64,14 @@ class GuestMemory {
   bool Write(GuestPhysAddr at, std::span<const std::byte> from) const;
 
   template <typename T>
-  requires std::is_trivially_copyable_v<T> std::optional<T> ReadObject(GuestPhysAddr at)
-  const {
+    requires std::is_trivially_copyable_v<T>
+  std::optional<T> ReadObject(GuestPhysAddr at) const {
     T value;
     if (!Read(at, std::as_writable_bytes(std::span<T, 1>(&value, 1)))) return std::nullopt;
     return value;
   }
   template <typename T>
-  requires std::is_trivially_copyable_v<T>
+    requires std::is_trivially_copyable_v<T>
   bool WriteObject(GuestPhysAddr at, const T& value) const {
     return Write(at, std::as_bytes(std::span<const T, 1>(&value, 1)));
   }

@@ -17,6 +17,9 @@ namespace {
 
 constexpr uint8_t kCtrlA = 0x01;
 constexpr size_t kInputChunk = 256;
+// What waits for a guest that does not read its port. A terminal is read on even then, and what is typed beyond this is
+// lost: Ctrl-A x must reach us whatever the guest does. A pipe or a file can wait, and loses nothing.
+constexpr size_t kTypedMax = 4096;
 // A descriptor that polls writable takes this much without blocking (PIPE_BUF): the descriptor itself may be shared
 // with other processes and is therefore not made non-blocking.
 constexpr size_t kOutputChunk = 4096;
@@ -47,7 +50,8 @@ absl::StatusOr<std::unique_ptr<Console>> Console::Create(Options options) {
   return std::unique_ptr<Console>(new Console(std::move(options), std::move(wake)));
 }
 
-Console::Console(Options options, EventFd wake) : options_(std::move(options)), wake_(std::move(wake)) {
+Console::Console(Options options, EventFd wake)
+    : options_(std::move(options)), input_is_terminal_(isatty(options_.input_fd) != 0), wake_(std::move(wake)) {
   thread_ = NamedThread("console", [this] { Loop(); });
 }
 
@@ -98,7 +102,7 @@ void Console::Loop() {
     const bool flushing = give_up != std::chrono::steady_clock::time_point::max();
     pollfd fds[3] = {
         {wake_.fd(), POLLIN, 0},
-        {input_open_ && !flushing && typed_.empty() ? options_.input_fd : -1, POLLIN, 0},
+        {input_open_ && !flushing && (typed_.empty() || input_is_terminal_) ? options_.input_fd : -1, POLLIN, 0},
         {queued ? options_.output_fd : -1, POLLOUT, 0},
     };
     if (poll(fds, 3, flushing ? 50 : -1) < 0 && errno != EINTR) return;
@@ -122,6 +126,7 @@ void Console::ReadInput() {
     return;
   }
   if (filter_.Feed(std::span(buffer, static_cast<size_t>(n)), &typed_)) options_.on_quit();
+  if (typed_.size() > kTypedMax) typed_.resize(kTypedMax);
 }
 
 void Console::WriteOutput() {

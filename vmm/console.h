@@ -31,7 +31,9 @@ class EscapeFilter {
 class Console {
  public:
   struct Options {
-    int input_fd = 0;   // not owned; end of file just ends the input
+    // Not owned; end of file just ends the input. Of what is typed at a terminal while the guest does not read its port
+    // only the first few KiB are kept, so that Ctrl-A x is always seen.
+    int input_fd = 0;
     int output_fd = 1;  // not owned; if nobody reads it any more, output is dropped
     // The guest's port takes what it can and answers how much.
     std::function<size_t(std::span<const uint8_t>)> to_guest;
@@ -61,6 +63,7 @@ class Console {
   static constexpr size_t kQueueMax = 64 << 10;
 
   const Options options_;
+  const bool input_is_terminal_;
   EventFd wake_;
   EscapeFilter filter_;
   std::deque<uint8_t> typed_;  // waits for room in the guest's port; console thread only

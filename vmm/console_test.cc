@@ -1,6 +1,9 @@
 #include "vmm/console.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -102,6 +105,34 @@ TEST_F(ConsoleTest, CtrlAXQuits) {
   ASSERT_EQ(write(in_write_.get(), "\x01x", 2), 2);
   AwaitDone(console.get());
   EXPECT_TRUE(quit_);
+}
+
+TEST_F(ConsoleTest, CtrlAXQuitsThoughTheGuestReadsNothing) {
+  const UniqueFd master(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  ASSERT_TRUE(master.valid());
+  ASSERT_EQ(grantpt(master.get()), 0);
+  ASSERT_EQ(unlockpt(master.get()), 0);
+  const UniqueFd terminal(open(ptsname(master.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
+  ASSERT_TRUE(terminal.valid());
+  termios raw;
+  ASSERT_EQ(tcgetattr(terminal.get(), &raw), 0);
+  cfmakeraw(&raw);
+  ASSERT_EQ(tcsetattr(terminal.get(), TCSANOW, &raw), 0);
+  EventFd offered = *EventFd::Create();
+  auto console = Console::Create({.input_fd = terminal.get(),
+                                  .output_fd = out_write_.get(),
+                                  .to_guest =
+                                      [&offered](std::span<const uint8_t>) {
+                                        offered.Signal();
+                                        return size_t{0};
+                                      },
+                                  .on_quit = [this] { done_->Signal(); }});
+  ASSERT_TRUE(console.ok());
+  ASSERT_EQ(write(master.get(), "help", 4), 4);
+  pollfd waiting{offered.fd(), POLLIN, 0};
+  ASSERT_EQ(poll(&waiting, 1, 10'000), 1) << "the guest's port was not offered what was typed";
+  ASSERT_EQ(write(master.get(), "\x01x", 2), 2);
+  AwaitDone(console->get());
 }
 
 TEST_F(ConsoleTest, OutputIsCompleteWhenTheConsoleIsGone) {

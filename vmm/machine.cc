@@ -76,17 +76,9 @@ Machine::Machine(const MachineConfig& config, ConsoleHooks console, KvmVm vm, da
              .input_room = std::move(console.input_room)}),
       acpi_pm_({.s5_sleep_type = layout::kAcpiSleepTypeS5,
                 .reset_value = layout::kAcpiResetValue,
-                .power_off =
-                    [this] {
-                      EndGuest({GuestEndKind::kPowerOff, ""});
-                    },
-                .reset =
-                    [this] {
-                      EndGuest({GuestEndKind::kReset, "the guest asked for a reboot"});
-                    }}),
-      pvpanic_([this] {
-        EndGuest({GuestEndKind::kPanic, "the guest's kernel panicked"});
-      }) {}
+                .power_off = [this] { EndGuest({GuestEndKind::kPowerOff, ""}); },
+                .reset = [this] { EndGuest({GuestEndKind::kReset, "the guest asked for a reboot"}); }}),
+      pvpanic_([this] { EndGuest({GuestEndKind::kPanic, "the guest's kernel panicked"}); }) {}
 
 Machine::~Machine() { Halt(); }
 
@@ -109,6 +101,7 @@ absl::Status Machine::Build(const KvmSystem& kvm) {
 
 absl::Status Machine::BuildMemory(std::span<const kvm_cpuid_entry2> cpuid) {
   std::vector<ByteCount> sizes;
+  sizes.reserve(config_.shares.size());
   for (const ShareConfig& share : config_.shares) sizes.push_back(share.dax_window);
   ASSIGN_OR_RETURN(plan_, PlanMemory(config_.memory, sizes, PhysicalAddressBits(cpuid)));
   std::vector<memory::Region> regions;

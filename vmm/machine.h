@@ -1,8 +1,8 @@
 // A microVM: the composition root. Builds memory, devices, tables and vCPUs from a MachineConfig, runs them, and
 // answers the control plane.
 //
-// A library: installs no signal handler, writes to no standard stream, and keeps no global state. The embedder brings
-// the console's two ends and decides what ends the machine.
+// A library: installs no signal handler and touches no terminal. Log lines go to standard error until the embedder
+// takes them over (base/log.h). The embedder brings the console's two ends and decides what ends the machine.
 #ifndef DAXVMM_VMM_MACHINE_H_
 #define DAXVMM_VMM_MACHINE_H_
 
@@ -103,7 +103,9 @@ class Machine final : public control::Controller, private VcpuEnvironment {
 
   // VcpuEnvironment
   bool HandleUnbackedAccess(GuestPhysAddr at, bool write) override { return guard_.HandleUnbackedAccess(at, write); }
-  std::string DescribeUnusableMemory() override { return guard_.Describe(); }
+  std::string DescribeUnusableMemory(std::optional<GuestPhysAddr> at) override {
+    return at.has_value() ? guard_.DescribeAt(*at) : guard_.Describe();
+  }
   void EndGuest(GuestEnd end) override;
   void FirstEntry(unsigned index) override;
 

@@ -1,4 +1,5 @@
 // The machine as the control plane sees it.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -70,6 +71,9 @@ absl::StatusOr<std::vector<control::LiveFile>> Machine::ListFiles(const std::str
       files.push_back(ToControl(share->device->tag(), std::move(file)));
     }
   }
+  // Each share's are sorted by path already.
+  std::stable_sort(files.begin(), files.end(),
+                   [](const control::LiveFile& a, const control::LiveFile& b) { return a.share_tag < b.share_tag; });
   return files;
 }
 

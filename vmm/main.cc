@@ -13,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
@@ -34,14 +35,22 @@ constexpr char kUsage[] = R"(Usage: daxvmm run --kernel FILE [FLAG ...]   boot a
        daxvmm --help
 )";
 
-int UsageError(const std::string& message) {
+// One line, whatever a path has in it.
+int UsageError(std::string message) {
+  for (char& c : message) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = '?';
+  }
   fprintf(stderr, "daxvmm: %s\n", message.c_str());
   return kUsageExitStatus;
 }
 
-// The fields of MachineConfig that errors begin with, as flags.
-std::string AsFlagError(const absl::Status& status) {
+// The fields of MachineConfig that errors begin with, as flags; what is wrong with the KVM device begins with its path
+// or the name of an ioctl.
+std::string AsFlagError(const absl::Status& status, const MachineConfig& config) {
   const std::string message(status.message());
+  if (absl::StartsWith(message, config.kvm_path + ": ") || absl::StartsWith(message, "KVM_")) {
+    return absl::StrCat("--kvm: ", message);
+  }
   for (const char* field : {"kernel: ", "initrd: ", "cmdline: ", "mem: ", "cpus: ", "share: ", "policy: "}) {
     if (absl::StartsWith(message, field)) return absl::StrCat("--", message);
   }
@@ -69,6 +78,10 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// A guest that is still booting has nobody who listens to its power button, and the press is lost: it is pressed again
+// until the guest is gone. One that is powering off already ignores it.
+constexpr std::chrono::seconds kPressPeriod{1};
+
 // Runs a machine to its end on the main thread.
 class Runner {
  public:
@@ -89,8 +102,13 @@ class Runner {
         ASSIGN_OR_RETURN(server,
                          control::LoadedControlServer::Start(machine_, (*socket)->listen_fd(), control_library));
       }
-      if (give_up_.has_value() && std::chrono::steady_clock::now() >= *give_up_) {
+      if (!give_up_.has_value()) continue;
+      const auto now = std::chrono::steady_clock::now();
+      if (now >= *give_up_) {
         machine_->Stop(absl::StrCat("the guest did not power off within ", options_.shutdown_timeout.count(), " s"));
+      } else if (now >= next_press_) {
+        machine_->PressPowerButton();
+        next_press_ = now + kPressPeriod;
       }
     }
   }
@@ -98,7 +116,8 @@ class Runner {
  private:
   int MillisecondsLeft() const {
     if (!give_up_.has_value()) return -1;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*give_up_ - std::chrono::steady_clock::now());
+    const auto next = std::min(*give_up_, next_press_);
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - std::chrono::steady_clock::now());
     return static_cast<int>(std::clamp<int64_t>(left.count(), 0, 60'000));
   }
 
@@ -119,8 +138,8 @@ class Runner {
       return;
     }
     LOG(kInfo) << name << ": the guest is asked to power off";
-    machine_->PressPowerButton();
-    give_up_ = std::chrono::steady_clock::now() + options_.shutdown_timeout;
+    next_press_ = std::chrono::steady_clock::now();
+    give_up_ = next_press_ + options_.shutdown_timeout;
   }
 
   const RunOptions& options_;
@@ -128,6 +147,7 @@ class Runner {
   RawTerminal* const terminal_;
   UniqueFd signals_;
   std::optional<std::chrono::steady_clock::time_point> give_up_;
+  std::chrono::steady_clock::time_point next_press_;  // once give_up_ is set
 };
 
 // What can go wrong before the guest runs ends here, with nothing left behind.
@@ -153,7 +173,7 @@ int RunMachine(const RunOptions& options) {
   absl::StatusOr<std::unique_ptr<Machine>> machine =
       Machine::Create(options.machine, {.output = [&console](std::span<const uint8_t> data) { console->Output(data); },
                                         .input_room = [&console] { console->InputRoomAvailable(); }});
-  if (!machine.ok()) return UsageError(AsFlagError(machine.status()));
+  if (!machine.ok()) return UsageError(AsFlagError(machine.status(), options.machine));
   Machine* const to = machine->get();
   RawTerminal terminal(STDIN_FILENO);
   absl::StatusOr<std::unique_ptr<Console>> made =

@@ -9,7 +9,7 @@
 namespace daxvmm::vmm {
 namespace {
 
-constexpr ByteCount kDirectMapReach = GiB(10 * 1024);
+constexpr ByteCount kDirectMapReach = GiB(10240);
 
 }  // namespace
 

@@ -35,7 +35,7 @@ RawTerminal::RawTerminal(int fd) {
   g_raw = g_saved;
   cfmakeraw(&g_raw);
   g_fd.store(fd);
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = RestoreAndDie;
   action.sa_flags = static_cast<int>(SA_RESETHAND | SA_NODEFER);
   for (int signal : kFatalSignals) sigaction(signal, &action, nullptr);

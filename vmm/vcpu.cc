@@ -85,7 +85,8 @@ void Vcpu::Loop() {
       case EFAULT:
         // KVM could not reach the page behind a guest address, and does not say which address: the kernel's
         // handling of a failed get_user_pages in kvm_handle_bad_page (Linux 6.1).
-        EndWithFault("touched guest memory that has nothing behind it");
+        EndWithFault("touched guest memory that has nothing behind it",
+                     environment_->DescribeUnusableMemory(std::nullopt));
         return;
       default:
         environment_->EndGuest({GuestEndKind::kHostError, absl::StrCat("vCPU ", index_, ": KVM_RUN: ", strerror(err))});
@@ -161,12 +162,12 @@ bool Vcpu::HandleMmio() {
   const GuestPhysAddr at(run.mmio.phys_addr);
   if (environment_->HandleUnbackedAccess(at, write)) return true;
   EndWithFault(absl::StrFormat("%s guest-physical address 0x%x, which has nothing behind it",
-                               write ? "stored to" : "loaded from", at.raw()));
+                               write ? "stored to" : "loaded from", at.raw()),
+               environment_->DescribeUnusableMemory(at));
   return false;
 }
 
-void Vcpu::EndWithFault(const std::string& what) {
-  const std::string detail = environment_->DescribeUnusableMemory();
+void Vcpu::EndWithFault(const std::string& what, const std::string& detail) {
   environment_->EndGuest({GuestEndKind::kFault, absl::StrCat("the guest ", what, " (vCPU ", index_, Where(), ")",
                                                              detail.empty() ? "" : "; ", detail)});
 }

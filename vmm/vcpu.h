@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -23,9 +24,9 @@ class VcpuEnvironment {
   // The guest stored to / loaded from an address that KVM cannot back and no device answers. True: the access was
   // dealt with (a dropped store to a read-only window) and the vCPU may go on.
   virtual bool HandleUnbackedAccess(GuestPhysAddr at, bool write) = 0;
-  // What an operator should know when the guest touches something that cannot be served: which window mappings reach
-  // beyond their files. One line; empty if nothing is known.
-  virtual std::string DescribeUnusableMemory() = 0;
+  // What an operator should know when the guest touched a page that cannot be had: what lies at `at`, or, where KVM did
+  // not say which page it was, which window mappings reach beyond their files. A clause; empty if nothing is known.
+  virtual std::string DescribeUnusableMemory(std::optional<GuestPhysAddr> at) = 0;
   // The run is over. The first call counts. The vCPU that calls it stops running guest code at once.
   virtual void EndGuest(GuestEnd end) = 0;
   // This vCPU is about to enter the guest for the first time.
@@ -55,7 +56,8 @@ class Vcpu {
   bool HandleExit();
   void HandleIo();
   bool HandleMmio();
-  void EndWithFault(const std::string& what);
+  // `detail` may be empty.
+  void EndWithFault(const std::string& what, const std::string& detail = "");
   std::string Where();
 
   const unsigned index_;

@@ -31,8 +31,11 @@ class WindowGuard {
   // of all windows, where nobody answers a real bus either. False: the page of a window that has nothing behind it.
   bool HandleUnbackedAccess(GuestPhysAddr at, bool write);
 
-  // One line about all windows for the message that ends a machine whose fault has no known address.
+  // A clause for the message that ends a machine whose fault has no known address: what is known to be wrong with the
+  // windows, or else what it may have been. Empty if there is no window.
   std::string Describe() const;
+  // The same for a fault at `at`: what lies there. Empty outside of all windows.
+  std::string DescribeAt(GuestPhysAddr at) const;
   // How many guest stores to the window that begins at `base` were dropped.
   uint64_t dropped_stores(GuestPhysAddr base) const;
 
@@ -40,8 +43,10 @@ class WindowGuard {
   struct Entry {
     explicit Entry(Window w) : window(std::move(w)) {}
     Window window;
-    std::atomic<uint64_t> dropped_stores{0};
+    mutable std::atomic<uint64_t> dropped_stores{0};
   };
+  const Entry* Find(GuestPhysAddr at) const;
+
   std::deque<Entry> entries_;  // a deque, since an Entry cannot move
 };
 

@@ -3,8 +3,10 @@
 #include <poll.h>
 
 #include <string>
+#include <system_error>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
 
@@ -16,8 +18,13 @@ absl::StatusOr<std::unique_ptr<QueueWorker>> QueueWorker::Start(const std::strin
   auto worker = std::unique_ptr<QueueWorker>(
       new QueueWorker(label, std::move(queue), notifier, std::move(serve), std::move(stop)));
   // Started only now that every member is in place.
-  worker->thread_ =
-      NamedThread("vfs-q" + std::to_string(worker->queue_.index.raw()), [raw = worker.get()] { raw->Run(); });
+  const std::string name = "vfs-q" + std::to_string(worker->queue_.index.raw());
+  try {
+    worker->thread_ = NamedThread(name, [raw = worker.get()] { raw->Run(); });
+  } catch (const std::system_error& error) {
+    // A driver brings this about by a reset at a moment when the host has no thread to give.
+    return ErrnoStatus(error.code().value(), absl::StrCat("thread ", name));
+  }
   return worker;
 }
 

@@ -24,7 +24,7 @@ class QueueWorker {
   using Serve = std::function<uint32_t(const memory::IoVecs& in, const memory::IoVecs& out)>;
 
   // `label` names the share in log lines. `notifier` and the queue's kick outlive the worker. Fails if the host has no
-  // file descriptor left.
+  // file descriptor or thread left.
   static absl::StatusOr<std::unique_ptr<QueueWorker>> Start(const std::string& label, virtio::ActiveQueue queue,
                                                             virtio::DriverNotifier* notifier, Serve serve);
   // Stops and joins.

@@ -9,6 +9,8 @@ readonly packages_build=(
   libgtest-dev libgmock-dev
   libbenchmark-dev
 )
+# To lint. Versions by name: another one of clang-format formats otherwise, and clang 14 can't read libstdc++'s <ranges>.
+readonly packages_lint=(clang-19 clang-tidy-19 clang-format-19)
 # To put together a Linux guest: its user land, its modules, an ext4 image.
 readonly packages_guest=(
   busybox-static

@@ -1,10 +1,13 @@
 // Requests and rings that no driver should send: each ends in an error, and the device goes on.
 #include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <random>
 #include <string>
 #include <vector>
 
+#include "devices/virtio_fs/queue_worker.h"
 #include "tests/device/device_fixture.h"
 
 namespace daxvmm::virtio_fs {
@@ -39,7 +42,7 @@ TEST_F(HostileTest, ChainsWithoutAHeaderOrRoomAreGivenBack) {
            {.out = std::vector<std::byte>(39), .in_sizes = {4096}},
            {.out = {}, .in_sizes = {4096}},
            {.out = BytesOf(fuse_in_header{.len = 40, .opcode = FUSE_STATFS, .unique = 2, .nodeid = 1}),
-           .in_sizes = {15}},
+            .in_sizes = {15}},
            {.out = BytesOf(fuse_in_header{.len = 40, .opcode = FUSE_STATFS, .unique = 2, .nodeid = 1})},
        }) {
     const std::optional<fakes::Completion> completion = driver_->Run(1, request);
@@ -115,6 +118,28 @@ TEST_F(HostileTest, ResetsInTheMiddleOfTraffic) {
     ASSERT_TRUE(driver_->Probe().ok());
     ASSERT_EQ(Init(kPerFileMount).error, 0);
   }
+}
+
+// Sanitizers need more memory than a test that takes it away leaves them.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
+[[noreturn]] void StartAWorkerWithoutRoomForItsStack() {
+  const EventFd kick = *EventFd::Create();
+  const rlimit none = {0, 0};
+  setrlimit(RLIMIT_AS, &none);
+  const auto worker = QueueWorker::Start("share", {QueueIndex(1), nullptr, &kick}, nullptr, nullptr);
+  _exit(worker.status().code() == absl::StatusCode::kUnavailable ? 0 : 1);
+}
+
+TEST(QueueWorkerDeathTest, AHostWithoutAThreadToGiveIsAnErrorAndNoMore) {
+  if (kSanitized) GTEST_SKIP() << "needs a process without a sanitizer";
+  // Another process: here a thread that has ended may have left its stack to the next.
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(StartAWorkerWithoutRoomForItsStack(), testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

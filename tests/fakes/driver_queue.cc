@@ -66,7 +66,8 @@ std::optional<uint16_t> DriverQueue::Add(const Request& request) {
   auto add_out = [&](size_t wanted) {
     const size_t length = std::min(wanted, request.out.size() - done);
     const Buffer buffer{ram_->Allocate(ByteCount(length)), static_cast<uint32_t>(length), false};
-    ram_->Write(buffer.at, {request.out.begin() + done, request.out.begin() + done + length});
+    const std::byte* const from = request.out.data() + done;
+    ram_->Write(buffer.at, {from, from + length});
     done += length;
     buffers.push_back(buffer);
   };

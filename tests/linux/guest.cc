@@ -143,9 +143,12 @@ absl::Status LinuxGuest::WriteLine(const std::string& line) {
   if (line.size() > kLongestLine || line.find('\n') != std::string::npos) {
     return absl::InvalidArgumentError("a guest command is one line of at most 4000 bytes");
   }
-  const std::string text = line + "\n";
-  for (size_t done = 0; done < text.size();) {
-    const ssize_t wrote = write(to_console_.get(), text.data() + done, text.size() - done);
+  return Type(line + "\n");
+}
+
+absl::Status LinuxGuest::Type(absl::string_view bytes) {
+  for (size_t done = 0; done < bytes.size();) {
+    const ssize_t wrote = write(to_console_.get(), bytes.data() + done, bytes.size() - done);
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote < 0) return ErrnoStatus(errno, "writing to the guest's console");
     done += static_cast<size_t>(wrote);

@@ -56,6 +56,8 @@ class LinuxGuest {
   // For a command that the machine does not survive: returns once it is sent.
   absl::Status Send(const std::string& command);
 
+  // Types bytes at the console as they are.
+  absl::Status Type(absl::string_view bytes);
   // Sends a signal to the daxvmm process.
   void Signal(int number);
   // daxvmm's exit status; 128 + N if signal N ended it.

@@ -491,6 +491,11 @@ TEST_F(LinuxEndTest, PanicIsStatus4) {
   ExpectExitStatus(4);
 }
 
+TEST_F(LinuxEndTest, CtrlAXIsStatus6) {
+  ASSERT_OK(guest_->Type("\x01x"));
+  ExpectExitStatus(6);
+}
+
 TEST_F(LinuxEndTest, SigtermPressesThePowerButton) {
   // init has started the listener before it was ready; wait until it holds the button's device.
   ASSERT_OK(StatusOf(

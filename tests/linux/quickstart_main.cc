@@ -155,16 +155,14 @@ absl::StatusOr<bool> QuickStart() {
 
   Say("\nThe policy that daxvmm starts with: DAX for files of 32 KiB and more.");
   ASSIGN_OR_RETURN(const bool first,
-                   ShowTable(
-                       machine, share_dir, [](uint64_t size) { return size >= kSizeThreshold; }, false));
+                   ShowTable(machine, share_dir, [](uint64_t size) { return size >= kSizeThreshold; }, false));
 
   ASSIGN_OR_RETURN(const uint64_t generation, machine.control->SetPolicy(ReversePolicy()));
   Say(absl::StrCat("Set over gRPC while the guest runs (generation ", generation,
                    "): DAX for files below 1 MiB, none for the rest.\n"
                    "The guest notices when its attributes expire, and reads every file anew."));
   ASSIGN_OR_RETURN(const bool second,
-                   ShowTable(
-                       machine, share_dir, [](uint64_t size) { return size < kReverseLimit; }, true));
+                   ShowTable(machine, share_dir, [](uint64_t size) { return size < kReverseLimit; }, true));
 
   ASSIGN_OR_RETURN(const int status, machine.guest->Shutdown());
   if (status != 0) return absl::InternalError(absl::StrCat("daxvmm ended with status ", status, " after power-off"));

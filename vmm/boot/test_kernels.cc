@@ -49,7 +49,9 @@ setup_header MakeSetupHeader() {
   return header;
 }
 
-size_t PayloadOffset(const setup_header& header) { return (1 + (header.setup_sects ? header.setup_sects : 4)) * 512; }
+size_t PayloadOffset(const setup_header& header) {
+  return (size_t{1} + (header.setup_sects ? header.setup_sects : 4)) * 512;
+}
 
 std::string MakeBzImage(const setup_header& header) {
   std::string image(PayloadOffset(header), '\0');

@@ -8,7 +8,7 @@
 #include <linux/stddef.h>
 
 #undef __DECLARE_FLEX_ARRAY
-#define __DECLARE_FLEX_ARRAY(TYPE, NAME) TYPE NAME[0]
+#define __DECLARE_FLEX_ARRAY(TYPE, NAME) TYPE NAME[0]  // NOLINT(bugprone-reserved-identifier): replaces the kernel's
 
 #include <linux/kvm.h>
 

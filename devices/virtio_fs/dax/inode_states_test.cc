@@ -220,7 +220,7 @@ TEST_F(InodeStatesWithWindowTest, RepliesThatTellOfGrowthBringThePagesBackFirst)
   TestFile file("grown");
   file.Fill(512);
   source_.paths[NodeId(2)] = file.path();
-  ASSERT_EQ(Setup(2, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(2, 0, kChunk, kRead, 0), 0);
   const auto no_flag = [] { return false; };
   for (uint64_t round = 1; round <= 10; ++round) {
     file.Truncate(0);

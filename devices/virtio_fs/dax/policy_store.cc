@@ -40,9 +40,4 @@ absl::StatusOr<uint64_t> PolicyStore::Set(Policy policy, std::optional<uint64_t>
   return generation;
 }
 
-const PolicySnapshot& PolicyReader::Get() {
-  if (held_ == nullptr || held_->generation != store_->generation()) held_ = store_->Get();
-  return *held_;
-}
-
 }  // namespace daxvmm::dax

@@ -19,7 +19,8 @@ struct PolicySnapshot {
   Policy policy;
 };
 
-// Any thread may call any method.
+// Any thread may call any method. The lock is held for a pointer copy or swap, whoever takes it: nobody waits for a
+// policy to be validated, compared or freed.
 class PolicyStore {
  public:
   // `policy` must be valid.
@@ -35,20 +36,8 @@ class PolicyStore {
  private:
   mutable Mutex mu_;
   std::shared_ptr<const PolicySnapshot> current_ ABSL_GUARDED_BY(mu_);
-  // In front of the mutex, so that a reader who holds a current snapshot takes no lock (see PolicyReader).
+  // In front of the mutex, so that whoever only asks for the generation takes no lock.
   std::atomic<uint64_t> generation_;
-};
-
-// A request thread's view of a store: takes the store's lock only when the generation has moved. One per thread.
-class PolicyReader {
- public:
-  explicit PolicyReader(const PolicyStore* store) : store_(store) {}
-  // Valid until the next call on this reader.
-  const PolicySnapshot& Get();
-
- private:
-  const PolicyStore* store_;
-  std::shared_ptr<const PolicySnapshot> held_;
 };
 
 }  // namespace daxvmm::dax

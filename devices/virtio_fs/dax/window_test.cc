@@ -27,7 +27,7 @@ TEST_F(WindowTest, MapsTheFilesBytes) {
   TestFile file("maps");
   file.Fill(1024);
   source_.paths[NodeId(5)] = file.path();
-  ASSERT_EQ(Setup(5, kChunk, kChunk, kRead, 2 * kChunk), 0);
+  ASSERT_EQ(SetupMapping(5, kChunk, kChunk, kRead, 2 * kChunk), 0);
   EXPECT_EQ(Load(2 * kChunk), file.At(kChunk));
   EXPECT_EQ(Load(3 * kChunk - 1), file.At(2 * kChunk - 1));
   EXPECT_EQ(Load(2 * kChunk - 1), std::nullopt);
@@ -45,7 +45,7 @@ TEST_F(WindowTest, StoresReachTheFile) {
   file.Fill(1);
   source_.paths[NodeId(1)] = file.path();
   for (const uint64_t flags : {kWrite, kRead | kWrite}) {
-    ASSERT_EQ(Setup(1, 0, kChunk, flags, 0), 0);
+    ASSERT_EQ(SetupMapping(1, 0, kChunk, flags, 0), 0);
     EXPECT_TRUE(CanStore(0)) << flags;
   }
 }
@@ -54,7 +54,7 @@ TEST_F(WindowTest, UpgradeKeepsThePagesAndAddsTheRight) {
   TestFile file("upgrade");
   file.Fill(512);
   source_.paths[NodeId(1)] = file.path();
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
 
   // Another vCPU reads all the while; a gap would show as a fault.
   std::atomic<bool> stop{false};
@@ -66,12 +66,12 @@ TEST_F(WindowTest, UpgradeKeepsThePagesAndAddsTheRight) {
     }
   });
   for (int i = 0; i < 500 || reads.load() < 500; ++i) {
-    ASSERT_EQ(Setup(1, 0, kChunk, i % 2 == 0 ? kRead | kWrite : kRead, 0), 0);
+    ASSERT_EQ(SetupMapping(1, 0, kChunk, i % 2 == 0 ? kRead | kWrite : kRead, 0), 0);
   }
   stop = true;
   reader.join();
   EXPECT_EQ(faults.load(), 0u);
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead | kWrite, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead | kWrite, 0), 0);
   EXPECT_TRUE(CanStore(0));
   EXPECT_EQ(Load(kPage), 'b');
   EXPECT_THAT(window_->Mappings(), SizeIs(1));
@@ -84,14 +84,14 @@ TEST_F(WindowTest, OverlapReplacesAndSplits) {
   two.Fill(512, 13);
   source_.paths[NodeId(1)] = one.path();
   source_.paths[NodeId(2)] = two.path();
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
-  ASSERT_EQ(Setup(2, 0, kPage, kRead, kPage), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(2, 0, kPage, kRead, kPage), 0);
   EXPECT_EQ(Load(0), 'a');
   EXPECT_EQ(Load(kPage), 'n');
   EXPECT_EQ(Load(2 * kPage), 'c');
   EXPECT_THAT(window_->Mappings(), SizeIs(3));
   EXPECT_THAT(window_->ChunksByNode(), UnorderedElementsAre(Pair(NodeId(1), 1), Pair(NodeId(2), 1)));
-  ASSERT_EQ(Setup(2, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(2, 0, kChunk, kRead, 0), 0);
   EXPECT_EQ(Load(2 * kPage), 'p');
   EXPECT_THAT(window_->ChunksByNode(), UnorderedElementsAre(Pair(NodeId(2), 1)));
 }
@@ -100,7 +100,7 @@ TEST_F(WindowTest, RemovedPagesAreOutOfReach) {
   TestFile file("removed");
   file.Fill(1024);
   source_.paths[NodeId(1)] = file.path();
-  ASSERT_EQ(Setup(1, 0, 2 * kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, 2 * kChunk, kRead, 0), 0);
   ASSERT_EQ(Remove({{.moffset = kPage, .len = kPage}, {.moffset = 0, .len = 0}, {.moffset = kChunk, .len = kChunk}}),
             0);
   EXPECT_EQ(Load(0), 'a');
@@ -118,7 +118,7 @@ TEST_F(WindowTest, RemoveValidatesAllBeforeItAppliesAny) {
   TestFile file("batch");
   file.Fill(512);
   source_.paths[NodeId(1)] = file.path();
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   for (const fuse_removemapping_one& bad :
        {fuse_removemapping_one{.moffset = 0, .len = ~uint64_t{0}}, fuse_removemapping_one{.moffset = 1, .len = kPage},
         fuse_removemapping_one{.moffset = kSize, .len = kPage},
@@ -135,9 +135,9 @@ TEST_F(WindowTest, MalformedSetupOpensNothing) {
   file.Fill(1);
   source_.paths[NodeId(1)] = file.path();
   for (const uint64_t bad : {uint64_t{1}, kSize, ~uint64_t{0}, -kPage}) {
-    EXPECT_EQ(Setup(1, 0, kChunk, kRead, bad), EINVAL) << bad;
+    EXPECT_EQ(SetupMapping(1, 0, kChunk, kRead, bad), EINVAL) << bad;
   }
-  EXPECT_EQ(Setup(1, 0, kChunk, 0, 0), EINVAL);
+  EXPECT_EQ(SetupMapping(1, 0, kChunk, 0, 0), EINVAL);
   EXPECT_EQ(source_.opens, 0);
   EXPECT_EQ(window_->stats().rejected, 5u);
 }
@@ -147,20 +147,20 @@ TEST_F(WindowTest, ReadOnlyShare) {
   TestFile file("read_only");
   file.Fill(1);
   source_.paths[NodeId(1)] = file.path();
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
-  EXPECT_EQ(Setup(1, 0, kChunk, kRead | kWrite, 0), EROFS);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
+  EXPECT_EQ(SetupMapping(1, 0, kChunk, kRead | kWrite, 0), EROFS);
   EXPECT_EQ(Load(0), 'a') << "the old mapping must stay";
   EXPECT_FALSE(CanStore(0));
 }
 
 TEST_F(WindowTest, ErrorsOfTheFileSystem) {
-  EXPECT_EQ(Setup(9, 0, kChunk, kRead, 0), ENOENT);
+  EXPECT_EQ(SetupMapping(9, 0, kChunk, kRead, 0), ENOENT);
   source_.error = fuse::Errno(EACCES);
-  EXPECT_EQ(Setup(1, 0, kChunk, kRead, 0), EACCES);
+  EXPECT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), EACCES);
   source_.error = fuse::Errno(EAGAIN);
-  EXPECT_EQ(Setup(1, 0, kChunk, kRead, 0), EIO) << "EAGAIN makes the guest loop";
+  EXPECT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), EIO) << "EAGAIN makes the guest loop";
   source_.error = fuse::Errno(ENOMEM);
-  EXPECT_EQ(Setup(1, 0, kChunk, kRead, 0), EIO) << "ENOMEM starts the guest's OOM killer";
+  EXPECT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), EIO) << "ENOMEM starts the guest's OOM killer";
   EXPECT_THAT(window_->Mappings(), IsEmpty());
 }
 
@@ -169,8 +169,8 @@ TEST_F(WindowTest, WhatCannotBeMappedIsEioAndLeavesTheOldState) {
   file.Fill(1);
   source_.paths[NodeId(1)] = file.path();
   source_.paths[NodeId(2)] = ::testing::TempDir();  // a directory opens, but mmap refuses it
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
-  EXPECT_EQ(Setup(2, 0, kChunk, kRead, 0), EIO);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
+  EXPECT_EQ(SetupMapping(2, 0, kChunk, kRead, 0), EIO);
   EXPECT_EQ(Load(0), 'a');
   EXPECT_THAT(window_->ChunksByNode(), UnorderedElementsAre(Pair(NodeId(1), 1)));
 }
@@ -179,15 +179,15 @@ TEST_F(WindowTest, ClearTakesEverything) {
   TestFile file("clear");
   file.Fill(1024);
   source_.paths[NodeId(1)] = file.path();
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
-  ASSERT_EQ(Setup(1, kChunk, kChunk, kRead | kWrite, 3 * kChunk), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(1, kChunk, kChunk, kRead | kWrite, 3 * kChunk), 0);
   window_->Clear();
   EXPECT_EQ(Load(0), std::nullopt);
   EXPECT_EQ(Load(3 * kChunk), std::nullopt);
   EXPECT_THAT(window_->Mappings(), IsEmpty());
   EXPECT_EQ(window_->stats().mapped_chunks, 0u);
   EXPECT_EQ(window_->stats().mapped_chunks_max, 2u);
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0) << "the window must be usable again";
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0) << "the window must be usable again";
   EXPECT_EQ(Load(0), 'a');
 }
 
@@ -196,7 +196,7 @@ TEST_F(WindowTest, ASetupThatBeganBeforeClearDoesNotMapAfterIt) {
   file.Fill(1);
   source_.paths[NodeId(1)] = file.path();
   source_.while_opening = [this] { window_->Clear(); };
-  EXPECT_EQ(Setup(1, 0, kChunk, kRead, 0), EIO);
+  EXPECT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), EIO);
   EXPECT_EQ(Load(0), std::nullopt);
 }
 
@@ -204,7 +204,7 @@ TEST_F(WindowTest, TheEndOfTheWindowClearsIt) {
   TestFile file("end");
   file.Fill(1);
   source_.paths[NodeId(1)] = file.path();
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   window_.reset();
   EXPECT_EQ(Load(0), std::nullopt);
 }

@@ -52,8 +52,8 @@ void WindowTest::Make(bool read_only) {
   window_ = *std::move(window);
 }
 
-int WindowTest::Setup(uint64_t node, uint64_t foffset, uint64_t len, uint64_t flags, uint64_t moffset,
-                      uint64_t told_size) {
+int WindowTest::SetupMapping(uint64_t node, uint64_t foffset, uint64_t len, uint64_t flags, uint64_t moffset,
+                             uint64_t told_size) {
   const fuse_setupmapping_in in{.fh = ~uint64_t{0}, .foffset = foffset, .len = len, .flags = flags, .moffset = moffset};
   return window_->Setup(NodeId(node), in, source_, ByteCount(told_size)).value();
 }

@@ -56,7 +56,8 @@ class WindowTest : public ::testing::Test {
   void Make(bool read_only);
 
   // All in bytes; the errno, 0 for success.
-  int Setup(uint64_t node, uint64_t foffset, uint64_t len, uint64_t flags, uint64_t moffset, uint64_t told_size = 0);
+  int SetupMapping(uint64_t node, uint64_t foffset, uint64_t len, uint64_t flags, uint64_t moffset,
+                   uint64_t told_size = 0);
   int Remove(std::initializer_list<fuse_removemapping_one> entries);
 
   // What a load from the window would give; nullopt where it would fault. The kernel copies, so nothing is raised.

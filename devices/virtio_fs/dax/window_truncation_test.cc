@@ -35,7 +35,7 @@ class TruncationTest : public WindowTest {
 };
 
 TEST_F(TruncationTest, LostPagesAreWithdrawnAndOnlyThose) {
-  ASSERT_EQ(Setup(1, 0, 2 * kChunk, kRead | kWrite, kChunk), 0);
+  ASSERT_EQ(SetupMapping(1, 0, 2 * kChunk, kRead | kWrite, kChunk), 0);
   file_.Truncate(3 * kPage + 1);
   ASSERT_TRUE(AwaitWithdrawals(1)) << "the truncation was not noticed";
   EXPECT_EQ(Load(kChunk + 3 * kPage), 'd') << "the page that holds the last byte stays";
@@ -68,7 +68,7 @@ class QuietTruncationTest : public TruncationTest {
 };
 
 TEST_F(QuietTruncationTest, WithdrawnPagesAreProtNone) {
-  ASSERT_EQ(Setup(1, 0, 2 * kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, 2 * kChunk, kRead, 0), 0);
   EXPECT_FALSE(IsProtNone(kChunk));
   file_.Truncate(kChunk + 1);
   ASSERT_TRUE(AwaitWithdrawals(1));
@@ -80,7 +80,7 @@ TEST_F(QuietTruncationTest, WithdrawnPagesAreProtNone) {
 
 TEST_F(QuietTruncationTest, ATailThatNeverWasIsLeftAlone) {
   file_.Truncate(3000);
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   EXPECT_FALSE(IsProtNone(kPage)) << "the guest does not ask again when the file grows";
   file_.Fill(2, 5);
   EXPECT_EQ(Load(kPage), 'g');
@@ -88,16 +88,16 @@ TEST_F(QuietTruncationTest, ATailThatNeverWasIsLeftAlone) {
 }
 
 TEST_F(QuietTruncationTest, OnlyTheLostPartOfTheMappedRange) {
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);  // the first of two chunks
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);  // the first of two chunks
   file_.Truncate(10 * kPage);
   ASSERT_TRUE(AwaitWithdrawals(1));
   EXPECT_TRUE(IsProtNone(10 * kPage));
-  ASSERT_EQ(Setup(1, 0, 4 * kPage, kRead, 2 * kChunk), 0);
+  ASSERT_EQ(SetupMapping(1, 0, 4 * kPage, kRead, 2 * kChunk), 0);
   EXPECT_FALSE(IsProtNone(2 * kChunk));
 }
 
 TEST_F(QuietTruncationTest, GrowthIsMendedBeforeFileSizeSeenReturns) {
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead | kWrite, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead | kWrite, 0), 0);
   for (int round = 1; round <= 20; ++round) {
     file_.Truncate(0);
     ASSERT_TRUE(AwaitWithdrawals(static_cast<uint64_t>(round))) << "round " << round;
@@ -111,8 +111,8 @@ TEST_F(QuietTruncationTest, GrowthIsMendedBeforeFileSizeSeenReturns) {
 }
 
 TEST_F(QuietTruncationTest, ReadOnlyPagesComeBackReadOnly) {
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead | kWrite, kChunk), 0);  // now the file is held open for writing
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead | kWrite, kChunk), 0);  // now the file is held open for writing
   file_.Truncate(0);
   ASSERT_TRUE(AwaitWithdrawals(1));
   file_.Fill(1);
@@ -123,21 +123,21 @@ TEST_F(QuietTruncationTest, ReadOnlyPagesComeBackReadOnly) {
 }
 
 TEST_F(QuietTruncationTest, ANewSetupMendsAndWithdraws) {
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   file_.Truncate(kPage);
   ASSERT_TRUE(AwaitWithdrawals(1));
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, kChunk), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, kChunk), 0);
   EXPECT_EQ(Load(kChunk), 'a');
   EXPECT_TRUE(IsProtNone(kChunk + kPage)) << "lost pages must not come back by a new mapping";
   file_.Fill(4);
-  ASSERT_EQ(Setup(1, kChunk, kChunk, kRead, 2 * kChunk), 0);
+  ASSERT_EQ(SetupMapping(1, kChunk, kChunk, kRead, 2 * kChunk), 0);
   EXPECT_EQ(Load(3 * kPage), 'd');
   EXPECT_EQ(Load(kChunk + 3 * kPage), 'd');
 }
 
 TEST_F(QuietTruncationTest, AShrinkBeforeTheFirstMappingIsKnownByWhatTheGuestWasTold) {
   file_.Truncate(2 * kPage);
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0, kPages * kPage), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0, kPages * kPage), 0);
   EXPECT_FALSE(IsProtNone(kPage));
   EXPECT_TRUE(IsProtNone(2 * kPage));
   EXPECT_THAT(window_->DescribeUnusable(), HasSubstr("shrank from 4194304 to 8192 bytes"));
@@ -148,8 +148,8 @@ TEST_F(QuietTruncationTest, AShrinkBeforeTheFirstMappingIsKnownByWhatTheGuestWas
 
 TEST_F(QuietTruncationTest, TwoNodesOfOneFile) {
   source_.paths[NodeId(2)] = file_.path();
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
-  ASSERT_EQ(Setup(2, 0, kChunk, kRead, kChunk), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(2, 0, kChunk, kRead, kChunk), 0);
   file_.Truncate(0);
   ASSERT_TRUE(AwaitWithdrawals(1));
   EXPECT_TRUE(IsProtNone(0));
@@ -159,9 +159,9 @@ TEST_F(QuietTruncationTest, TwoNodesOfOneFile) {
 TEST_F(QuietTruncationTest, ANodeIdThatComesBackForAnotherFile) {
   TestFile other("other");
   other.Fill(2);
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   source_.paths[NodeId(1)] = other.path();
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, kChunk), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, kChunk), 0);
   file_.Truncate(0);
   ASSERT_TRUE(AwaitWithdrawals(1));
   EXPECT_TRUE(IsProtNone(0));
@@ -169,7 +169,7 @@ TEST_F(QuietTruncationTest, ANodeIdThatComesBackForAnotherFile) {
 }
 
 TEST_F(QuietTruncationTest, RemoveAndClearWhileWithdrawn) {
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   file_.Truncate(0);
   ASSERT_TRUE(AwaitWithdrawals(1));
   ASSERT_EQ(Remove({{.moffset = 0, .len = kChunk}}), 0);
@@ -178,7 +178,7 @@ TEST_F(QuietTruncationTest, RemoveAndClearWhileWithdrawn) {
   window_->FileSizeSeen(NodeId(1), ByteCount(kChunk));
   EXPECT_EQ(Load(0), std::nullopt) << "what was removed must not come back";
 
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   EXPECT_EQ(Load(0), 'a');
   file_.Truncate(0);
   ASSERT_TRUE(AwaitWithdrawals(2));
@@ -189,7 +189,7 @@ TEST_F(QuietTruncationTest, RemoveAndClearWhileWithdrawn) {
 }
 
 TEST_F(QuietTruncationTest, UnlinkedFilesAreWatchedToo) {
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   ASSERT_EQ(unlink(file_.path().c_str()), 0);
   file_.Truncate(0);
   ASSERT_TRUE(AwaitWithdrawals(1));
@@ -198,7 +198,7 @@ TEST_F(QuietTruncationTest, UnlinkedFilesAreWatchedToo) {
 
 TEST_F(TruncationTest, Descriptions) {
   EXPECT_EQ(window_->DescribeUnusable(), "");
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   EXPECT_EQ(window_->DescribeUnusable(), "");
   EXPECT_THAT(window_->Describe(WindowOffset(5)),
               AllOf(HasSubstr("byte 5 of"), HasSubstr("node 1"), HasSubstr("read-only")));
@@ -211,7 +211,7 @@ TEST_F(TruncationTest, Descriptions) {
 
 // Log rotation by copytruncate, with a guest that appends: whatever size the guest is told of must be readable.
 TEST_F(TruncationTest, NoReplyReportsGrowthThatIsOutOfReach) {
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   std::atomic<bool> stop{false};
   std::thread host([&] {
     while (!stop.load()) {
@@ -234,7 +234,7 @@ TEST_F(TruncationTest, NoReplyReportsGrowthThatIsOutOfReach) {
 // The watch may look at the size between the two steps and withdraw after the second: whoever tells of the growth must
 // then find the withdrawal, or wait for it.
 TEST_F(TruncationTest, AWithdrawalThatRacesWithGrowthIsMended) {
-  ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   for (int i = 0; i < 20000; ++i) {
     file_.Truncate(0);
     file_.Truncate(kPage);
@@ -245,7 +245,7 @@ TEST_F(TruncationTest, AWithdrawalThatRacesWithGrowthIsMended) {
 
 TEST_F(TruncationTest, ChangesWhileTheWindowGoes) {
   for (int round = 0; round < 20; ++round) {
-    ASSERT_EQ(Setup(1, 0, kChunk, kRead, 0), 0);
+    ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
     std::thread host([this] {
       for (int i = 0; i < 20; ++i) {
         file_.Truncate(0);

@@ -5,7 +5,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -21,8 +20,8 @@ using fuse::kOk;
 using fuse::RequestContext;
 using fuse::Result;
 
-constexpr size_t kMinBuffer = 4096;
-constexpr size_t kMaxBuffer = 32768;
+// What a stream reads ahead, and keeps: whatever size the guest asks for, since it may hold very many directories open.
+constexpr size_t kBufferSize = 4096;
 
 // The head of the kernel's struct linux_dirent64; the name follows, NUL-terminated.
 struct DirentHead {
@@ -39,8 +38,8 @@ struct DirEntry {
 };
 
 // Fills the stream from where it stands. False at the end of the directory.
-Result<bool> Fill(int fd, DirStream* stream, size_t want) {
-  stream->buffer.resize(std::clamp(want, kMinBuffer, kMaxBuffer));
+Result<bool> Fill(int fd, DirStream* stream) {
+  stream->buffer.resize(kBufferSize);
   const long n = syscall(SYS_getdents64, fd, stream->buffer.data(), stream->buffer.size());
   const Errno error = n < 0 ? Errno::Last() : kOk;
   stream->buffer.resize(n > 0 ? static_cast<size_t>(n) : 0);
@@ -91,7 +90,7 @@ Errno PassthroughFs::ReadDir(const RequestContext& /*ctx*/, NodeId node, const f
 
   for (bool any = false;; any = true) {
     if (stream.at == stream.buffer.size()) {
-      const Result<bool> more = Fill(handle.fd(), &stream, in.size);
+      const Result<bool> more = Fill(handle.fd(), &stream);
       // What was delivered counts; the error comes back with the next READDIR, which starts where this one ends.
       if (!more.ok()) return any ? kOk : more.error();
       if (!*more) return kOk;

@@ -66,9 +66,25 @@ Result<OpenedFile> CreateNew(const RequestContext& ctx, int dir, const std::stri
   return OpenedFile{*std::move(io), *std::move(path)};
 }
 
-Result<OpenedFile> OpenExisting(int dir, const std::string& name, int flags) {
+// Whether the mode bits let the caller open the file like that; a caller's supplementary groups are not known here.
+bool ModeAllows(const RequestContext& ctx, const struct statx& stx, int flags) {
+  if (ctx.uid == 0) return true;
+  constexpr unsigned kRead = 4;
+  constexpr unsigned kWrite = 2;
+  const unsigned read = (flags & O_ACCMODE) != O_WRONLY ? kRead : 0;
+  const unsigned write = (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0 ? kWrite : 0;
+  const unsigned shift = ctx.uid == stx.stx_uid ? 6 : ctx.gid == stx.stx_gid ? 3 : 0;
+  return ((read | write) & ~(unsigned{stx.stx_mode} >> shift)) == 0;
+}
+
+// The client saw no file of that name, so it has not checked whether the caller may open this one, which came since.
+// ESTALE makes Linux look the name up again and check (do_filp_open in fs/namei.c, 6.1).
+Result<OpenedFile> OpenExisting(const RequestContext& ctx, int dir, const std::string& name, int flags) {
   Result<UniqueFd> path = OpenChild(dir, name);
   if (!path.ok()) return path.error();
+  const Result<struct statx> stx = StatInode((*path).get());
+  if (!stx.ok()) return stx.error();
+  if (S_ISREG(stx->stx_mode) && !ModeAllows(ctx, *stx, flags)) return Errno(ESTALE);
   Result<UniqueFd> io = Reopen((*path).get(), S_IFREG, flags);
   if (!io.ok()) return io.error();
   return OpenedFile{*std::move(io), *std::move(path)};
@@ -80,7 +96,7 @@ Result<OpenedFile> CreateOrOpen(const RequestContext& ctx, int dir, const std::s
   for (int i = 0; i < kCreateAttempts; ++i) {
     file = CreateNew(ctx, dir, name, flags, mode);
     if (file.ok() || file.error() != Errno(EEXIST) || (flags & O_EXCL) != 0) break;
-    file = OpenExisting(dir, name, flags);
+    file = OpenExisting(ctx, dir, name, flags);
     if (file.ok() || file.error() != Errno(ENOENT)) break;
   }
   return file;
@@ -103,6 +119,11 @@ Result<fuse_entry_out> PassthroughFs::MakeEntry(UniqueFd fd, NodeId parent, cons
   out.attr_valid = static_cast<uint64_t>(attr_valid.tv_sec);
   out.attr_valid_nsec = static_cast<uint32_t>(attr_valid.tv_nsec);
   out.attr = MakeAttr(*acquired->inode, *stx, fuse::AttrReply::kEntry, acquired->first);
+  // A guest that guesses the id may have forgotten it before the observer heard of it, from another queue. What the
+  // observer keeps of it would then stay for the rest of the session, and more with each such race.
+  if (acquired->first && observer_ != nullptr && inodes_.Find(acquired->inode->id()) == nullptr) {
+    observer_->Forgotten(acquired->inode->id());
+  }
   return out;
 }
 

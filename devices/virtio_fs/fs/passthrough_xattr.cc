@@ -4,6 +4,9 @@
 #include <linux/limits.h>
 #include <sys/xattr.h>
 
+#include <algorithm>
+
+#include "absl/strings/match.h"
 #include "devices/virtio_fs/fs/passthrough_fs.h"
 #include "devices/virtio_fs/fs/safe_open.h"
 
@@ -14,6 +17,23 @@ using fuse::Errno;
 using fuse::kOk;
 using fuse::RequestContext;
 using fuse::Result;
+
+// The names of which the host's file systems make access control: POSIX ACLs, NFSv4 ACLs, DOS attributes. Who may set
+// one is for the client to check, which it does only where FUSE_POSIX_ACL was granted; without, Linux passes them on
+// for anybody (fs/xattr.c, xattr_permission; fs/fuse/xattr.c, 6.1), and since an ACL sets the mode bits, any user of
+// the guest could open up any file. So the share has none, as a file system that knows no ACLs.
+bool IsAccessControl(absl::string_view name) { return absl::StartsWith(name, "system."); }
+
+// `names` (each with its NUL) without those of access control.
+std::string WithoutAccessControl(absl::string_view names) {
+  std::string rest;
+  while (!names.empty()) {
+    const size_t length = std::min(names.find('\0'), names.size() - 1) + 1;
+    if (!IsAccessControl(names)) rest.append(names.data(), length);
+    names.remove_prefix(length);
+  }
+  return rest;
+}
 
 // Calls `get` with a small buffer, then with one that holds the most that can exist. The guest's idea of a size is not
 // asked for.
@@ -37,6 +57,7 @@ Errno PassthroughFs::SetXattr(const RequestContext& /*ctx*/, NodeId node, const 
   const std::shared_ptr<Inode> inode = inodes_.Find(node);
   if (inode == nullptr) return Errno(ENOENT);
   if (options_.read_only) return Errno(EROFS);
+  if (IsAccessControl(name)) return Errno(EOPNOTSUPP);
   if (value.size() > XATTR_SIZE_MAX) return Errno(E2BIG);
   const ProcPath path(inode->fd());
   return setxattr(path.c_str(), name.c_str(), value.data(), value.size(), static_cast<int>(flags)) == 0 ? kOk
@@ -46,6 +67,7 @@ Errno PassthroughFs::SetXattr(const RequestContext& /*ctx*/, NodeId node, const 
 Result<std::string> PassthroughFs::GetXattr(const RequestContext& /*ctx*/, NodeId node, const std::string& name) {
   const std::shared_ptr<Inode> inode = inodes_.Find(node);
   if (inode == nullptr) return Errno(ENOENT);
+  if (IsAccessControl(name)) return Errno(EOPNOTSUPP);
   const ProcPath path(inode->fd());
   return Fetch(XATTR_SIZE_MAX, [&](char* to, size_t size) { return getxattr(path.c_str(), name.c_str(), to, size); });
 }
@@ -54,13 +76,17 @@ Result<std::string> PassthroughFs::ListXattr(const RequestContext& /*ctx*/, Node
   const std::shared_ptr<Inode> inode = inodes_.Find(node);
   if (inode == nullptr) return Errno(ENOENT);
   const ProcPath path(inode->fd());
-  return Fetch(XATTR_LIST_MAX, [&](char* to, size_t size) { return listxattr(path.c_str(), to, size); });
+  Result<std::string> names =
+      Fetch(XATTR_LIST_MAX, [&](char* to, size_t size) { return listxattr(path.c_str(), to, size); });
+  if (!names.ok()) return names;
+  return WithoutAccessControl(*names);
 }
 
 Errno PassthroughFs::RemoveXattr(const RequestContext& /*ctx*/, NodeId node, const std::string& name) {
   const std::shared_ptr<Inode> inode = inodes_.Find(node);
   if (inode == nullptr) return Errno(ENOENT);
   if (options_.read_only) return Errno(EROFS);
+  if (IsAccessControl(name)) return Errno(EOPNOTSUPP);
   return removexattr(ProcPath(inode->fd()).c_str(), name.c_str()) == 0 ? kOk : Errno::Last();
 }
 
