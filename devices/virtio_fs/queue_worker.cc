@@ -18,7 +18,7 @@ absl::StatusOr<std::unique_ptr<QueueWorker>> QueueWorker::Start(const std::strin
   auto worker = std::unique_ptr<QueueWorker>(
       new QueueWorker(label, std::move(queue), notifier, std::move(serve), std::move(stop)));
   // Started only now that every member is in place.
-  const std::string name = "vfs-q" + std::to_string(worker->queue_.index.raw());
+  const std::string name = absl::StrCat("q", worker->queue_.index.raw(), "-", label);
   try {
     worker->thread_ = NamedThread(name, [raw = worker.get()] { raw->Run(); });
   } catch (const std::system_error& error) {

@@ -17,7 +17,11 @@ BAZEL = shlex.split(os.environ.get("BAZEL", "bazel"))
 RINGS = {1: "unit", 2: "device", 3: "loopback", 4: "micro-guest", 5: "Linux"}
 # A target is of the ring that its tag "ringN" says, else of its folder's, else of ring 1.
 FOLDERS = {"//tests/device": 2, "//tests/loopback": 3, "//tests/fs_conformance": 3, "//tests/microguest": 4, "//tests/linux": 5}
-SANITIZERS = {"asan and ubsan": ["--config=asan", "--config=ubsan"], "tsan": ["--config=tsan"]}
+# What each is called, its options, and the tag of targets that it cannot judge.
+SANITIZERS = {
+    "asan and ubsan": (["--config=asan", "--config=ubsan"], "noasan"),
+    "tsan": (["--config=tsan"], "notsan"),
+}
 # The whole has 25 minutes; a sanitizer's turn, which builds everything anew, starts only before this.
 SANITIZER_START_LIMIT = 16 * 60
 LINUX_TIMEOUT = 900
@@ -82,7 +86,7 @@ def package_patterns():
 
 
 def test_targets():
-    """{ring: [label]}; what is tagged "manual" stays out, and so ring 5, which is no matter of Bazel's."""
+    """{ring: [(label, rule class, tags)]}; what is tagged "manual" stays out, and so ring 5, which is no matter of Bazel's."""
     expression = 'kind(".*_test rule", %s)' % " + ".join(package_patterns())
     query = subprocess.run(BAZEL + ["query", "--output=xml", expression], cwd=ROOT, stdout=subprocess.PIPE, check=False)
     if query.returncode != 0:
@@ -98,7 +102,7 @@ def test_targets():
         for number in RINGS:
             if "ring%d" % number in tags:
                 ring = number
-        targets[ring].append((label, rule.get("class")))
+        targets[ring].append((label, rule.get("class"), tags))
     return targets
 
 
@@ -106,9 +110,9 @@ def run_bazel(targets, options, case_filter):
     """Runs test targets and counts their cases. A target without a result (its build failed) counts as one failure."""
     count = Count()
     if case_filter:
-        targets = [(label, kind) for label, kind in targets if kind == "cc_test"]
+        targets = [target for target in targets if target[1] == "cc_test"]
         options = options + ["--test_filter=" + case_filter]
-    labels = [label for label, _ in targets]
+    labels = [label for label, _, _ in targets]
     if not labels:
         return count
     with tempfile.TemporaryDirectory() as tmp:
@@ -132,6 +136,15 @@ def run_bazel(targets, options, case_filter):
             add_result(count, label, result, bool(case_filter))
     if status != 0 and count.failed == 0:
         count.fail("bazel test (exit status %d)" % status)
+    return count
+
+
+def run_sanitized(targets, options, unfit, case_filter):
+    """run_bazel, but for the targets with the tag `unfit`, which are skipped."""
+    count = run_bazel([target for target in targets if unfit not in target[2]], options, case_filter)
+    for label, _, tags in targets:
+        if unfit in tags:
+            count.skip(label, "has the tag %s: its libraries are not instrumented" % unfit)
     return count
 
 
@@ -235,12 +248,12 @@ def run_rings(args, start):
             run(title, lambda: run_bazel(targets[ring], [], args.filter))
     if args.sanitizers:
         inner = [target for ring in (1, 2) if ring in args.ring for target in targets[ring]]
-        for name, options in SANITIZERS.items():
+        for name, (options, unfit) in SANITIZERS.items():
             title = "rings 1 and 2 under " + name
             if time.monotonic() - start > SANITIZER_START_LIMIT:
                 skipped(title, "no time left (%d minutes have passed)" % ((time.monotonic() - start) / 60))
             else:
-                run(title, lambda: run_bazel(inner, options, args.filter))
+                run(title, lambda: run_sanitized(inner, options, unfit, args.filter))
     return counts
 
 
