@@ -145,8 +145,7 @@ absl::Status Machine::BuildShares() {
     options.tag = config.tag;
     options.share.path = config.path;
     options.share.read_only = config.read_only;
-    options.share.max_nodes = bounds.nodes;
-    options.share.max_handles = bounds.handles;
+    options.share.max_descriptors = bounds.nodes + bounds.handles;
     if (windows_[i] != nullptr) options.window = virtio_fs::WindowPlace{windows_[i].get(), plan_.windows[i].base};
     Share share;
     share.window = windows_[i].get();

@@ -294,7 +294,7 @@ class FuseVolume : public Volume {
   int SetXattr(const std::string& path, const std::string& name, const std::string& value, int flags) override {
     const Node node(this, path);
     return node.error != 0 ? node.error
-                           : fs_->SetXattr(ctx_, node.id, name, value, static_cast<uint32_t>(flags)).value();
+                           : fs_->SetXattr(ctx_, node.id, name, value, static_cast<uint32_t>(flags), 0).value();
   }
   int GetXattr(const std::string& path, const std::string& name, std::string* value) override {
     const Node node(this, path);

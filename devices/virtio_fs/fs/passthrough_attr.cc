@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "devices/virtio_fs/fs/credentials.h"
@@ -23,12 +24,16 @@ uint32_t EncodeDevice(uint32_t major, uint32_t minor) {
 }
 
 // A descriptor and an ioctl: only where a rule asks. File systems without the flag refuse the ioctl.
-bool PersistentDaxFlag(const Inode& inode) {
-  if (!inode.is_regular()) return false;
+bool PersistentDaxFlag(const PinnedInode& inode) {
+  if (!inode->is_regular()) return false;
   const Result<UniqueFd> fd = Reopen(inode.fd(), S_IFREG, O_RDONLY | O_NOATIME | O_NONBLOCK);
   if (!fd.ok()) return false;
   fsxattr attr = {};
   return ioctl((*fd).get(), FS_IOC_FSGETXATTR, &attr) == 0 && (attr.fsx_xflags & FS_XFLAG_DAX) != 0;
+}
+
+bool CarriesSecurityCapability(const PinnedInode& inode) {
+  return getxattr(ProcPath(inode.fd()).c_str(), "security.capability", nullptr, 0) >= 0;
 }
 
 timespec TimeToSet(uint32_t valid, uint32_t explicit_bit, uint32_t now_bit, uint64_t seconds, uint32_t nanoseconds) {
@@ -37,7 +42,7 @@ timespec TimeToSet(uint32_t valid, uint32_t explicit_bit, uint32_t now_bit, uint
   return {static_cast<time_t>(seconds), static_cast<long>(nanoseconds)};
 }
 
-Errno SetOwner(const Inode& inode, const fuse_setattr_in& in) {
+Errno SetOwner(const PinnedInode& inode, const fuse_setattr_in& in) {
   const uid_t uid = (in.valid & FATTR_UID) != 0 ? in.uid : static_cast<uid_t>(-1);
   const gid_t gid = (in.valid & FATTR_GID) != 0 ? in.gid : static_cast<gid_t>(-1);
   // An explicit -1 is no id: fchownat would silently leave the owner as it is.
@@ -46,11 +51,11 @@ Errno SetOwner(const Inode& inode, const fuse_setattr_in& in) {
   return fchownat(inode.fd(), "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0 ? kOk : Errno::Last();
 }
 
-Errno SetMode(const Inode& inode, mode_t mode) {
+Errno SetMode(const PinnedInode& inode, mode_t mode) {
   return chmod(ProcPath(inode.fd()).c_str(), mode & 07777) == 0 ? kOk : Errno::Last();
 }
 
-Errno SetTimes(const Inode& inode, const fuse_setattr_in& in) {
+Errno SetTimes(const PinnedInode& inode, const fuse_setattr_in& in) {
   // The kernel's markers (UTIME_NOW, UTIME_OMIT) are nanosecond values out of range: the guest must not send its own.
   if (in.atimensec > 999'999'999 || in.mtimensec > 999'999'999) return Errno(EINVAL);
   const timespec times[2] = {TimeToSet(in.valid, FATTR_ATIME, FATTR_ATIME_NOW, in.atime, in.atimensec),
@@ -59,7 +64,7 @@ Errno SetTimes(const Inode& inode, const fuse_setattr_in& in) {
 }
 
 // Through the handle if there is one: it may be writable where the file's mode no longer is.
-Errno SetSize(const Inode& inode, const Handle* handle, const fuse_setattr_in& in) {
+Errno SetSize(const PinnedInode& inode, const Handle* handle, const fuse_setattr_in& in) {
   if (in.size > INT64_MAX) return Errno(EFBIG);
   const off_t size = static_cast<off_t>(in.size);
   const ScopedKillPriv kill((in.valid & FATTR_KILL_SUIDGID) != 0);
@@ -71,7 +76,7 @@ Errno SetSize(const Inode& inode, const Handle* handle, const fuse_setattr_in& i
 
 }  // namespace
 
-fuse_attr PassthroughFs::MakeAttr(Inode& inode, const struct statx& stx, fuse::AttrReply reply,
+fuse_attr PassthroughFs::MakeAttr(const PinnedInode& inode, const struct statx& stx, fuse::AttrReply reply,
                                   bool instantiates) const {
   fuse_attr attr = {};
   attr.ino = stx.stx_ino;
@@ -89,40 +94,41 @@ fuse_attr PassthroughFs::MakeAttr(Inode& inode, const struct statx& stx, fuse::A
   attr.gid = stx.stx_gid;
   attr.rdev = EncodeDevice(stx.stx_rdev_major, stx.stx_rdev_minor);
   attr.blksize = stx.stx_blksize;
-  inode.known_size.store(stx.stx_size, std::memory_order_relaxed);
+  inode->known_size.store(stx.stx_size, std::memory_order_relaxed);
   if (observer_ != nullptr) {
     const auto persistent_dax_flag = [&inode] { return PersistentDaxFlag(inode); };
-    attr.flags = observer_->AttrFlags(fuse::InodeFacts{.node = inode.id(),
+    const auto security_capability = [&inode] { return CarriesSecurityCapability(inode); };
+    attr.flags = observer_->AttrFlags(fuse::InodeFacts{.node = inode->id(),
                                                        .mode = stx.stx_mode,
                                                        .size = ByteCount(stx.stx_size),
-                                                       .persistent_dax_flag = persistent_dax_flag},
+                                                       .persistent_dax_flag = persistent_dax_flag,
+                                                       .security_capability = security_capability},
                                       reply, instantiates);
   }
   return attr;
 }
 
-Result<fuse_attr_out> PassthroughFs::AttrOut(Inode& inode) const {
+Result<fuse_attr_out> PassthroughFs::AttrOut(const PinnedInode& inode) const {
   const Result<struct statx> stx = StatInode(inode.fd());
   if (!stx.ok()) return stx.error();
   fuse_attr_out out = {};
-  const timespec valid = absl::ToTimespec(options_.attr_timeout);
-  out.attr_valid = static_cast<uint64_t>(valid.tv_sec);
-  out.attr_valid_nsec = static_cast<uint32_t>(valid.tv_nsec);
+  out.attr_valid = static_cast<uint64_t>(attr_valid_.tv_sec);
+  out.attr_valid_nsec = static_cast<uint32_t>(attr_valid_.tv_nsec);
   out.attr = MakeAttr(inode, *stx, fuse::AttrReply::kAttr, /*instantiates=*/false);
   return out;
 }
 
 Result<fuse_attr_out> PassthroughFs::GetAttr(const fuse::RequestContext& /*ctx*/, NodeId node,
                                              std::optional<FileHandle> /*fh*/) {
-  const std::shared_ptr<Inode> inode = inodes_.Find(node);
-  if (inode == nullptr) return Errno(ENOENT);
+  const Result<PinnedInode> inode = inodes_.Pin(node);
+  if (!inode.ok()) return inode.error();
   return AttrOut(*inode);  // a handle is open on the same inode: it could say nothing else
 }
 
 Result<fuse_attr_out> PassthroughFs::SetAttr(const fuse::RequestContext& /*ctx*/, NodeId node,
                                              const fuse_setattr_in& in) {
-  const std::shared_ptr<Inode> inode = inodes_.Find(node);
-  if (inode == nullptr) return Errno(ENOENT);
+  const Result<PinnedInode> inode = inodes_.Pin(node);
+  if (!inode.ok()) return inode.error();
   if (options_.read_only) return Errno(EROFS);
   std::shared_ptr<Handle> handle;
   if ((in.valid & FATTR_FH) != 0) {
@@ -140,9 +146,30 @@ Result<fuse_attr_out> PassthroughFs::SetAttr(const fuse::RequestContext& /*ctx*/
   return AttrOut(*inode);
 }
 
+std::optional<bool> PassthroughFs::HasSecurityCapability(NodeId node) const {
+  const Result<PinnedInode> inode = inodes_.Pin(node);
+  if (!inode.ok() || !(*inode)->is_regular()) return std::nullopt;
+  return CarriesSecurityCapability(*inode);
+}
+
+std::optional<bool> PassthroughFs::PersistentDaxHint(NodeId node) const {
+  const Result<PinnedInode> inode = inodes_.Pin(node);
+  if (!inode.ok() || !(*inode)->is_regular()) return std::nullopt;
+  return PersistentDaxFlag(*inode);
+}
+
+Result<std::string> PassthroughFs::Ioctl(const fuse::RequestContext& /*ctx*/, NodeId /*node*/,
+                                         const fuse_ioctl_in& /*in*/, absl::string_view /*input*/) {
+  return Errno(ENOTTY);
+}
+
+Errno PassthroughFs::Access(const fuse::RequestContext& /*ctx*/, NodeId /*node*/, uint32_t /*mask*/) {
+  return Errno(ENOSYS);
+}
+
 Result<fuse_kstatfs> PassthroughFs::StatFs(const fuse::RequestContext& /*ctx*/, NodeId node) {
-  const std::shared_ptr<Inode> inode = inodes_.Find(node);
-  if (inode == nullptr) return Errno(ENOENT);
+  const Result<PinnedInode> inode = inodes_.Pin(node);
+  if (!inode.ok()) return inode.error();
   struct statfs st;
   if (fstatfs(inode->fd(), &st) != 0) return Errno::Last();
   fuse_kstatfs out = {};

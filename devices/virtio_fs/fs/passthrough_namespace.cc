@@ -112,13 +112,11 @@ Result<fuse_entry_out> PassthroughFs::MakeEntry(UniqueFd fd, NodeId parent, cons
   if (!acquired.ok()) return acquired.error();
   fuse_entry_out out = {};
   out.nodeid = acquired->inode->id().raw();
-  const timespec entry_valid = absl::ToTimespec(options_.entry_timeout);
-  const timespec attr_valid = absl::ToTimespec(options_.attr_timeout);
-  out.entry_valid = static_cast<uint64_t>(entry_valid.tv_sec);
-  out.entry_valid_nsec = static_cast<uint32_t>(entry_valid.tv_nsec);
-  out.attr_valid = static_cast<uint64_t>(attr_valid.tv_sec);
-  out.attr_valid_nsec = static_cast<uint32_t>(attr_valid.tv_nsec);
-  out.attr = MakeAttr(*acquired->inode, *stx, fuse::AttrReply::kEntry, acquired->first);
+  out.entry_valid = static_cast<uint64_t>(entry_valid_.tv_sec);
+  out.entry_valid_nsec = static_cast<uint32_t>(entry_valid_.tv_nsec);
+  out.attr_valid = static_cast<uint64_t>(attr_valid_.tv_sec);
+  out.attr_valid_nsec = static_cast<uint32_t>(attr_valid_.tv_nsec);
+  out.attr = MakeAttr(acquired->inode, *stx, fuse::AttrReply::kEntry, acquired->first);
   // A guest that guesses the id may have forgotten it before the observer heard of it, from another queue. What the
   // observer keeps of it would then stay for the rest of the session, and more with each such race.
   if (acquired->first && observer_ != nullptr && inodes_.Find(acquired->inode->id()) == nullptr) {
@@ -127,27 +125,27 @@ Result<fuse_entry_out> PassthroughFs::MakeEntry(UniqueFd fd, NodeId parent, cons
   return out;
 }
 
-Result<fuse_entry_out> PassthroughFs::EntryOfNew(Inode& parent, const std::string& name, mode_t type) {
+Result<fuse_entry_out> PassthroughFs::EntryOfNew(const PinnedInode& parent, const std::string& name, mode_t type) {
   Result<UniqueFd> fd = OpenChild(parent.fd(), name);
   if (!fd.ok()) return fd.error();
   struct stat st;
   if (fstat((*fd).get(), &st) != 0) return Errno::Last();
   if ((st.st_mode & S_IFMT) != type) return Errno(EIO);
-  return MakeEntry(*std::move(fd), parent.id(), name);
+  return MakeEntry(*std::move(fd), parent->id(), name);
 }
 
 Result<fuse_entry_out> PassthroughFs::Lookup(const RequestContext& /*ctx*/, NodeId parent, absl::string_view name) {
-  const Result<std::shared_ptr<Inode>> dir = FindDirectory(parent);
+  const Result<PinnedInode> dir = FindDirectory(parent);
   if (!dir.ok()) return dir.error();
   const std::string child(name);
-  Result<UniqueFd> fd = OpenChild((*dir)->fd(), child);
+  Result<UniqueFd> fd = OpenChild(dir->fd(), child);
   if (!fd.ok()) return fd.error();
   return MakeEntry(*std::move(fd), parent, child);
 }
 
 Result<std::string> PassthroughFs::ReadLink(const RequestContext& /*ctx*/, NodeId node) {
-  const std::shared_ptr<Inode> inode = inodes_.Find(node);
-  if (inode == nullptr) return Errno(ENOENT);
+  const Result<PinnedInode> inode = inodes_.Pin(node);
+  if (!inode.ok()) return inode.error();
   std::string target(PATH_MAX, '\0');
   const ssize_t length = readlinkat(inode->fd(), "", target.data(), target.size());
   // readlinkat says ENOENT where the descriptor is not a symbolic link's; the answer for that is EINVAL.
@@ -158,75 +156,75 @@ Result<std::string> PassthroughFs::ReadLink(const RequestContext& /*ctx*/, NodeI
 
 Result<fuse_entry_out> PassthroughFs::SymLink(const RequestContext& ctx, NodeId parent, absl::string_view name,
                                               absl::string_view target) {
-  const Result<std::shared_ptr<Inode>> dir = FindWritableDirectory(parent);
+  const Result<PinnedInode> dir = FindWritableDirectory(parent);
   if (!dir.ok()) return dir.error();
   const std::string child(name), to(target);
   if (!IsPlainName(child)) return Errno(EINVAL);
-  const Errno error = MakeAs(ctx, [&] { return symlinkat(to.c_str(), (*dir)->fd(), child.c_str()); });
+  const Errno error = MakeAs(ctx, [&] { return symlinkat(to.c_str(), dir->fd(), child.c_str()); });
   if (!error.ok()) return error;
-  return EntryOfNew(**dir, child, S_IFLNK);
+  return EntryOfNew(*dir, child, S_IFLNK);
 }
 
 Result<fuse_entry_out> PassthroughFs::MkNod(const RequestContext& ctx, NodeId parent, absl::string_view name,
                                             const fuse_mknod_in& in) {
-  const Result<std::shared_ptr<Inode>> dir = FindWritableDirectory(parent);
+  const Result<PinnedInode> dir = FindWritableDirectory(parent);
   if (!dir.ok()) return dir.error();
   const std::string child(name);
   if (!IsPlainName(child)) return Errno(EINVAL);
   const mode_t type = (in.mode & S_IFMT) == 0 ? S_IFREG : in.mode & S_IFMT;
   if (type == S_IFREG) {
-    Result<OpenedFile> file = CreateNew(ctx, (*dir)->fd(), child, O_RDONLY, in.mode);
+    Result<OpenedFile> file = CreateNew(ctx, dir->fd(), child, O_RDONLY, in.mode);
     if (!file.ok()) return file.error();
     return MakeEntry(std::move(file->path), parent, child);
   }
   if (type == S_IFDIR || type == S_IFLNK) return Errno(EINVAL);
   const Errno error = MakeAs(
-      ctx, [&] { return mknodat((*dir)->fd(), child.c_str(), type | (in.mode & 07777), DecodeDevice(in.rdev)); });
+      ctx, [&] { return mknodat(dir->fd(), child.c_str(), type | (in.mode & 07777), DecodeDevice(in.rdev)); });
   if (!error.ok()) return error;
-  return EntryOfNew(**dir, child, type);
+  return EntryOfNew(*dir, child, type);
 }
 
 Result<fuse_entry_out> PassthroughFs::MkDir(const RequestContext& ctx, NodeId parent, absl::string_view name,
                                             const fuse_mkdir_in& in) {
-  const Result<std::shared_ptr<Inode>> dir = FindWritableDirectory(parent);
+  const Result<PinnedInode> dir = FindWritableDirectory(parent);
   if (!dir.ok()) return dir.error();
   const std::string child(name);
   if (!IsPlainName(child)) return Errno(EINVAL);
-  const Errno error = MakeAs(ctx, [&] { return mkdirat((*dir)->fd(), child.c_str(), in.mode & 07777); });
+  const Errno error = MakeAs(ctx, [&] { return mkdirat(dir->fd(), child.c_str(), in.mode & 07777); });
   if (!error.ok()) return error;
-  return EntryOfNew(**dir, child, S_IFDIR);
+  return EntryOfNew(*dir, child, S_IFDIR);
 }
 
 Errno PassthroughFs::Unlink(const RequestContext& /*ctx*/, NodeId parent, absl::string_view name) {
-  const Result<std::shared_ptr<Inode>> dir = FindWritableDirectory(parent);
+  const Result<PinnedInode> dir = FindWritableDirectory(parent);
   if (!dir.ok()) return dir.error();
   const std::string child(name);
   if (!IsPlainName(child)) return Errno(EINVAL);
-  return unlinkat((*dir)->fd(), child.c_str(), 0) == 0 ? kOk : Errno::Last();
+  return unlinkat(dir->fd(), child.c_str(), 0) == 0 ? kOk : Errno::Last();
 }
 
 Errno PassthroughFs::RmDir(const RequestContext& /*ctx*/, NodeId parent, absl::string_view name) {
-  const Result<std::shared_ptr<Inode>> dir = FindWritableDirectory(parent);
+  const Result<PinnedInode> dir = FindWritableDirectory(parent);
   if (!dir.ok()) return dir.error();
   const std::string child(name);
   if (!IsPlainName(child)) return Errno(EINVAL);
-  return unlinkat((*dir)->fd(), child.c_str(), AT_REMOVEDIR) == 0 ? kOk : Errno::Last();
+  return unlinkat(dir->fd(), child.c_str(), AT_REMOVEDIR) == 0 ? kOk : Errno::Last();
 }
 
 Errno PassthroughFs::Rename(const RequestContext& ctx, NodeId parent, absl::string_view name, NodeId new_parent,
                             absl::string_view new_name, uint32_t flags) {
   if ((flags & ~uint32_t{RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT}) != 0) return Errno(EINVAL);
-  const Result<std::shared_ptr<Inode>> dir = FindWritableDirectory(parent);
+  const Result<PinnedInode> dir = FindWritableDirectory(parent);
   if (!dir.ok()) return dir.error();
-  const Result<std::shared_ptr<Inode>> new_dir = FindWritableDirectory(new_parent);
+  const Result<PinnedInode> new_dir = FindWritableDirectory(new_parent);
   if (!new_dir.ok()) return new_dir.error();
   const std::string from(name), to(new_name);
   if (!IsPlainName(from) || !IsPlainName(to)) return Errno(EINVAL);
   // Only for the names that the operator is shown: a race with the host makes a wrong label, nothing else.
-  const std::optional<InodeKey> moved = KeyOfChild((*dir)->fd(), from);
+  const std::optional<InodeKey> moved = KeyOfChild(dir->fd(), from);
   const std::optional<InodeKey> exchanged =
-      (flags & RENAME_EXCHANGE) != 0 ? KeyOfChild((*new_dir)->fd(), to) : std::nullopt;
-  const auto rename = [&] { return renameat2((*dir)->fd(), from.c_str(), (*new_dir)->fd(), to.c_str(), flags); };
+      (flags & RENAME_EXCHANGE) != 0 ? KeyOfChild(new_dir->fd(), to) : std::nullopt;
+  const auto rename = [&] { return renameat2(dir->fd(), from.c_str(), new_dir->fd(), to.c_str(), flags); };
   // A whiteout is a new inode, made in the caller's name; a plain rename makes nothing.
   const Errno error = (flags & RENAME_WHITEOUT) != 0 ? MakeAs(ctx, rename) : rename() == 0 ? kOk : Errno::Last();
   if (!error.ok()) return error;
@@ -237,16 +235,16 @@ Errno PassthroughFs::Rename(const RequestContext& ctx, NodeId parent, absl::stri
 
 Result<fuse_entry_out> PassthroughFs::Link(const RequestContext& /*ctx*/, NodeId node, NodeId new_parent,
                                            absl::string_view new_name) {
-  const std::shared_ptr<Inode> inode = inodes_.Find(node);
-  if (inode == nullptr) return Errno(ENOENT);
-  const Result<std::shared_ptr<Inode>> dir = FindWritableDirectory(new_parent);
+  const Result<PinnedInode> inode = inodes_.Pin(node);
+  if (!inode.ok()) return inode.error();
+  const Result<PinnedInode> dir = FindWritableDirectory(new_parent);
   if (!dir.ok()) return dir.error();
   const std::string child(new_name);
   if (!IsPlainName(child)) return Errno(EINVAL);
   // For the reply's reference: the inode that is held, not whatever the new name leads to by then.
   UniqueFd fd(fcntl(inode->fd(), F_DUPFD_CLOEXEC, 0));
   if (!fd.valid()) return Errno::Last();
-  if (linkat(AT_FDCWD, ProcPath(inode->fd()).c_str(), (*dir)->fd(), child.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+  if (linkat(AT_FDCWD, ProcPath(inode->fd()).c_str(), dir->fd(), child.c_str(), AT_SYMLINK_FOLLOW) != 0) {
     return Errno::Last();
   }
   return MakeEntry(std::move(fd), new_parent, child);
@@ -254,26 +252,31 @@ Result<fuse_entry_out> PassthroughFs::Link(const RequestContext& /*ctx*/, NodeId
 
 Result<fuse::CreateReply> PassthroughFs::Create(const RequestContext& ctx, NodeId parent, absl::string_view name,
                                                 const fuse_create_in& in) {
-  const Result<std::shared_ptr<Inode>> dir = FindWritableDirectory(parent);
+  const Result<PinnedInode> dir = FindWritableDirectory(parent);
   if (!dir.ok()) return dir.error();
   const std::string child(name);
   Result<OpenedFile> file = Errno(EIO);
   {
     const ScopedKillPriv kill((in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0);
-    file = CreateOrOpen(ctx, (*dir)->fd(), child, static_cast<int>(in.flags), in.mode);
+    file = CreateOrOpen(ctx, dir->fd(), child, static_cast<int>(in.flags), in.mode);
   }
   if (!file.ok()) return file.error();
   const Result<fuse_entry_out> entry = MakeEntry(std::move(file->path), parent, child);
   if (!entry.ok()) return entry.error();
   const NodeId node(entry->nodeid);
-  const std::shared_ptr<Inode> inode = inodes_.Find(node);
+  const Result<PinnedInode> inode = inodes_.Pin(node);
   const Result<fuse_open_out> open =
-      inode == nullptr ? Errno(EIO) : OpenReply(inode, std::move(file->io), /*may_keep_cache=*/true);
+      inode.ok() ? OpenReply(*inode, std::move(file->io), /*may_keep_cache=*/true) : Errno(EIO);
   if (!open.ok()) {
     Forget(node, 1);  // the guest never learns of the reference
     return open.error();
   }
   return fuse::CreateReply{*entry, *open};
+}
+
+Result<fuse::CreateReply> PassthroughFs::TmpFile(const RequestContext& /*ctx*/, NodeId /*parent*/,
+                                                 const fuse_create_in& /*in*/) {
+  return Errno(EOPNOTSUPP);
 }
 
 }  // namespace daxvmm::fs

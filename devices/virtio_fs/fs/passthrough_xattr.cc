@@ -53,9 +53,9 @@ Result<std::string> Fetch(size_t most, Get get) {
 }  // namespace
 
 Errno PassthroughFs::SetXattr(const RequestContext& /*ctx*/, NodeId node, const std::string& name,
-                              absl::string_view value, uint32_t flags) {
-  const std::shared_ptr<Inode> inode = inodes_.Find(node);
-  if (inode == nullptr) return Errno(ENOENT);
+                              absl::string_view value, uint32_t flags, uint32_t /*setxattr_flags*/) {
+  const Result<PinnedInode> inode = inodes_.Pin(node);
+  if (!inode.ok()) return inode.error();
   if (options_.read_only) return Errno(EROFS);
   if (IsAccessControl(name)) return Errno(EOPNOTSUPP);
   if (value.size() > XATTR_SIZE_MAX) return Errno(E2BIG);
@@ -65,16 +65,16 @@ Errno PassthroughFs::SetXattr(const RequestContext& /*ctx*/, NodeId node, const 
 }
 
 Result<std::string> PassthroughFs::GetXattr(const RequestContext& /*ctx*/, NodeId node, const std::string& name) {
-  const std::shared_ptr<Inode> inode = inodes_.Find(node);
-  if (inode == nullptr) return Errno(ENOENT);
+  const Result<PinnedInode> inode = inodes_.Pin(node);
+  if (!inode.ok()) return inode.error();
   if (IsAccessControl(name)) return Errno(EOPNOTSUPP);
   const ProcPath path(inode->fd());
   return Fetch(XATTR_SIZE_MAX, [&](char* to, size_t size) { return getxattr(path.c_str(), name.c_str(), to, size); });
 }
 
 Result<std::string> PassthroughFs::ListXattr(const RequestContext& /*ctx*/, NodeId node) {
-  const std::shared_ptr<Inode> inode = inodes_.Find(node);
-  if (inode == nullptr) return Errno(ENOENT);
+  const Result<PinnedInode> inode = inodes_.Pin(node);
+  if (!inode.ok()) return inode.error();
   const ProcPath path(inode->fd());
   Result<std::string> names =
       Fetch(XATTR_LIST_MAX, [&](char* to, size_t size) { return listxattr(path.c_str(), to, size); });
@@ -83,8 +83,8 @@ Result<std::string> PassthroughFs::ListXattr(const RequestContext& /*ctx*/, Node
 }
 
 Errno PassthroughFs::RemoveXattr(const RequestContext& /*ctx*/, NodeId node, const std::string& name) {
-  const std::shared_ptr<Inode> inode = inodes_.Find(node);
-  if (inode == nullptr) return Errno(ENOENT);
+  const Result<PinnedInode> inode = inodes_.Pin(node);
+  if (!inode.ok()) return inode.error();
   if (options_.read_only) return Errno(EROFS);
   if (IsAccessControl(name)) return Errno(EOPNOTSUPP);
   return removexattr(ProcPath(inode->fd()).c_str(), name.c_str()) == 0 ? kOk : Errno::Last();
