@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -42,13 +43,15 @@ timespec TimeToSet(uint32_t valid, uint32_t explicit_bit, uint32_t now_bit, uint
   return {static_cast<time_t>(seconds), static_cast<long>(nanoseconds)};
 }
 
-Errno SetOwner(const PinnedInode& inode, const fuse_setattr_in& in) {
-  const uid_t uid = (in.valid & FATTR_UID) != 0 ? in.uid : static_cast<uid_t>(-1);
-  const gid_t gid = (in.valid & FATTR_GID) != 0 ? in.gid : static_cast<gid_t>(-1);
+Errno SetOwner(const PinnedInode& inode, const fuse_setattr_in& in, const ShareOptions& options) {
+  constexpr uint32_t kLeave = UINT32_MAX;
   // An explicit -1 is no id: fchownat would silently leave the owner as it is.
-  if ((in.valid & FATTR_UID) != 0 && uid == static_cast<uid_t>(-1)) return Errno(EINVAL);
-  if ((in.valid & FATTR_GID) != 0 && gid == static_cast<gid_t>(-1)) return Errno(EINVAL);
-  return fchownat(inode.fd(), "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0 ? kOk : Errno::Last();
+  if ((in.valid & FATTR_UID) != 0 && in.uid == kLeave) return Errno(EINVAL);
+  if ((in.valid & FATTR_GID) != 0 && in.gid == kLeave) return Errno(EINVAL);
+  const std::optional<uint32_t> uid = (in.valid & FATTR_UID) != 0 ? options.uid_map.ToHost(in.uid) : kLeave;
+  const std::optional<uint32_t> gid = (in.valid & FATTR_GID) != 0 ? options.gid_map.ToHost(in.gid) : kLeave;
+  if (!uid.has_value() || !gid.has_value()) return Errno(EOVERFLOW);
+  return fchownat(inode.fd(), "", *uid, *gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0 ? kOk : Errno::Last();
 }
 
 Errno SetMode(const PinnedInode& inode, mode_t mode) {
@@ -90,15 +93,20 @@ fuse_attr PassthroughFs::MakeAttr(const PinnedInode& inode, const struct statx& 
   attr.ctimensec = stx.stx_ctime.tv_nsec;
   attr.mode = stx.stx_mode;
   attr.nlink = stx.stx_nlink;
-  attr.uid = stx.stx_uid;
-  attr.gid = stx.stx_gid;
+  attr.uid = options_.uid_map.ToGuest(stx.stx_uid);
+  attr.gid = options_.gid_map.ToGuest(stx.stx_gid);
   attr.rdev = EncodeDevice(stx.stx_rdev_major, stx.stx_rdev_minor);
   attr.blksize = stx.stx_blksize;
   inode->known_size.store(stx.stx_size, std::memory_order_relaxed);
+  const bool submounts = (session_flags_.load(std::memory_order_relaxed) & FUSE_SUBMOUNTS) != 0;
+  if (submounts && inode->is_directory() && inode->id() != kRootNode &&
+      (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0) {
+    attr.flags |= FUSE_ATTR_SUBMOUNT;
+  }
   if (observer_ != nullptr) {
     const auto persistent_dax_flag = [&inode] { return PersistentDaxFlag(inode); };
     const auto security_capability = [&inode] { return CarriesSecurityCapability(inode); };
-    attr.flags = observer_->AttrFlags(fuse::InodeFacts{.node = inode->id(),
+    attr.flags |= observer_->AttrFlags(fuse::InodeFacts{.node = inode->id(),
                                                        .mode = stx.stx_mode,
                                                        .size = ByteCount(stx.stx_size),
                                                        .persistent_dax_flag = persistent_dax_flag,
@@ -138,7 +146,7 @@ Result<fuse_attr_out> PassthroughFs::SetAttr(const fuse::RequestContext& /*ctx*/
   }
   // Owner before mode: chown(2) clears the set-id bits that the new mode may bring. Times last: truncation sets them.
   Errno error;
-  if (error.ok() && (in.valid & (FATTR_UID | FATTR_GID)) != 0) error = SetOwner(*inode, in);
+  if (error.ok() && (in.valid & (FATTR_UID | FATTR_GID)) != 0) error = SetOwner(*inode, in, options_);
   if (error.ok() && (in.valid & FATTR_MODE) != 0) error = SetMode(*inode, in.mode);
   if (error.ok() && (in.valid & FATTR_SIZE) != 0) error = SetSize(*inode, handle.get(), in);
   if (error.ok() && (in.valid & (FATTR_ATIME | FATTR_MTIME)) != 0) error = SetTimes(*inode, in);
@@ -163,8 +171,29 @@ Result<std::string> PassthroughFs::Ioctl(const fuse::RequestContext& /*ctx*/, No
   return Errno(ENOTTY);
 }
 
-Errno PassthroughFs::Access(const fuse::RequestContext& /*ctx*/, NodeId /*node*/, uint32_t /*mask*/) {
-  return Errno(ENOSYS);
+// Linux asks only where it does not check itself (without default_permissions), and then by the caller's ids: the
+// caller's supplementary groups and capabilities are the guest's knowledge, but for root's.
+Errno PassthroughFs::Access(const fuse::RequestContext& ctx, NodeId node, uint32_t mask) {
+  const Result<PinnedInode> inode = inodes_.Pin(node);
+  if (!inode.ok()) return inode.error();
+  if ((mask & ~uint32_t{R_OK | W_OK | X_OK}) != 0) return Errno(EINVAL);
+  if ((mask & W_OK) != 0 && options_.read_only) {
+    const Result<struct statx> stx = StatInode(inode->fd());
+    if (!stx.ok()) return stx.error();
+    // A device or a FIFO is written to without the file system that its inode is in.
+    if (S_ISREG(stx->stx_mode) || S_ISDIR(stx->stx_mode) || S_ISLNK(stx->stx_mode)) return Errno(EROFS);
+  }
+  HostIdentity who;
+  if (ctx.uid != 0) {
+    const Result<HostIdentity> mapped = IdentityOf(ctx, *inode);
+    if (!mapped.ok()) return mapped.error();
+    who = *mapped;
+    who.group.reset();
+  }
+  const ScopedCredentials credentials(who, Powers::kNone);
+  if (!credentials.error().ok()) return credentials.error();
+  constexpr int kFlags = AT_EMPTY_PATH | AT_EACCESS | AT_SYMLINK_NOFOLLOW;
+  return syscall(SYS_faccessat2, inode->fd(), "", mask, kFlags) == 0 ? kOk : Errno::Last();
 }
 
 Result<fuse_kstatfs> PassthroughFs::StatFs(const fuse::RequestContext& /*ctx*/, NodeId node) {

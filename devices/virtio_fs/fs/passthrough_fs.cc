@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "base/status.h"
+#include "devices/virtio_fs/fs/posix_acl.h"
 #include "devices/virtio_fs/fs/safe_open.h"
 
 namespace daxvmm::fs {
@@ -35,6 +37,17 @@ timespec ValidFor(std::optional<absl::Duration> wanted, CacheMode cache) {
   return absl::ToTimespec(wanted.value_or(DefaultTimeout(cache)));
 }
 
+// Whether the guest's ACLs can be the host's: its file system has them, and no rule leads their names elsewhere.
+bool CanServeAcls(const ShareOptions& options, int root) {
+  if (!options.xattr || !options.posix_acl) return false;
+  for (const char* name : {kAccessAcl, kDefaultAcl}) {
+    const Result<std::string> host_name = options.xattr_map.ToHost(name);
+    if (!host_name.ok() || *host_name != name) return false;
+    if (getxattr(ProcPath(root).c_str(), name, nullptr, 0) < 0 && errno != ENODATA) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PassthroughFs>> PassthroughFs::Create(const ShareOptions& options,
@@ -57,6 +70,7 @@ PassthroughFs::PassthroughFs(const ShareOptions& options, fuse::InodeObserver* o
     : options_(options),
       attr_valid_(ValidFor(options.attr_timeout, options.cache)),
       entry_valid_(ValidFor(options.entry_timeout, options.cache)),
+      posix_acl_(CanServeAcls(options, root.get())),
       observer_(observer),
       inodes_(std::move(root), root_stat, max_nodes),
       handles_(max_handles) {}
@@ -82,7 +96,15 @@ std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
   return nodes;
 }
 
-uint64_t PassthroughFs::optional_init_flags() const { return 0; }
+uint64_t PassthroughFs::optional_init_flags() const {
+  // DONT_MASK goes without ACLs, too: the host may have given a directory a default ACL.
+  uint64_t flags = FUSE_DONT_MASK | fuse::kCreateSuppGroup;
+  if (posix_acl_) flags |= uint64_t{FUSE_POSIX_ACL} | FUSE_SETXATTR_EXT;
+  if (options_.announce_submounts) flags |= FUSE_SUBMOUNTS;
+  // A client that may not store the labels would fail to make anything.
+  if (options_.xattr && options_.xattr_map.ToHost("security.selinux").ok()) flags |= FUSE_SECURITY_CTX;
+  return flags;
+}
 
 void PassthroughFs::Init(uint64_t flags) { session_flags_.store(flags, std::memory_order_relaxed); }
 

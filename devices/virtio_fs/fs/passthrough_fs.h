@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "devices/virtio_fs/fs/credentials.h"
 #include "devices/virtio_fs/fs/handle_table.h"
 #include "devices/virtio_fs/fs/inode_table.h"
 #include "devices/virtio_fs/fs/share_options.h"
@@ -37,7 +38,7 @@ struct LiveNode {
 };
 
 // Every method may be called on any thread, several at once. Request threads get a umask of their own when they first
-// create something (see ScopedNoUmask).
+// create something (see ScopedUmask).
 class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource {
  public:
   // INVALID_ARGUMENT, NOT_FOUND and so on, naming the path. `observer` may be null: attribute flags are 0 then. It
@@ -135,8 +136,26 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   fuse::Result<fuse_attr_out> AttrOut(const PinnedInode& inode) const;
   // Takes a lookup reference to the inode of `fd` (O_PATH).
   fuse::Result<fuse_entry_out> MakeEntry(UniqueFd fd, NodeId parent, const std::string& name);
-  // The same for what was just made as `name`: EIO if it is not of `type`, because someone on the host was faster.
-  fuse::Result<fuse_entry_out> EntryOfNew(const PinnedInode& parent, const std::string& name, mode_t type);
+  // The same for what was just made as `name` and opened as `fd`; first gives it its labels. EIO if it is not of `type`,
+  // because someone on the host was faster. On any error, also `fd`'s, what was made is removed again.
+  fuse::Result<fuse_entry_out> EntryOfNew(const fuse::RequestContext& ctx, const PinnedInode& parent,
+                                          const std::string& name, mode_t type, fuse::Result<UniqueFd> fd);
+  // The reply to CREATE and TMPFILE for a file that is open as `io` and held as `path` (O_PATH).
+  fuse::Result<fuse::CreateReply> ReplyToCreate(UniqueFd io, UniqueFd path, NodeId parent, const std::string& name);
+
+  // Who the caller is on the host when it makes something in `dir`. EOVERFLOW for ids that have no meaning there.
+  fuse::Result<HostIdentity> IdentityOf(const fuse::RequestContext& ctx, const PinnedInode& dir) const;
+  // The umask to make something under, of the one that the request brings.
+  mode_t UmaskFor(uint32_t umask) const;
+  // Gives the new inode of `fd` what it is to be born with.
+  fuse::Errno LabelNew(const fuse::RequestContext& ctx, int fd) const;
+  // Whether the guest's ACLs are served in this session.
+  bool serves_acls() const;
+  // The host's name of an attribute that the guest may touch; EPERM, EOPNOTSUPP or ERANGE otherwise.
+  fuse::Result<std::string> HostXattrName(const std::string& name) const;
+  // `kill_sgid`: the access ACL's setter may not keep a set-group-id bit.
+  fuse::Errno SetAcl(const PinnedInode& inode, const std::string& name, absl::string_view acl, int flags,
+                     bool kill_sgid) const;
   fuse::Result<fuse_open_out> OpenReply(const PinnedInode& inode, UniqueFd fd, bool may_keep_cache);
 
   // A request whose reply carries no attributes has made the file at least this long.
@@ -145,6 +164,7 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   const ShareOptions options_;
   const timespec attr_valid_;
   const timespec entry_valid_;
+  const bool posix_acl_;  // the guest can be offered ACLs
   // The INIT flags of the session, both words.
   std::atomic<uint64_t> session_flags_{0};
   fuse::InodeObserver* const observer_;

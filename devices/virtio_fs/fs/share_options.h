@@ -45,7 +45,7 @@ struct ShareOptions {
 
   IdMap uid_map;
   IdMap gid_map;
-  bool xattr = true;      // false: the guest's calls answer EOPNOTSUPP
+  bool xattr = true;      // false: the guest has none (ENOSYS, which Linux remembers)
   bool posix_acl = true;  // where the host's file system has them
   XattrMap xattr_map;
 
