@@ -82,7 +82,7 @@ std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
   return nodes;
 }
 
-uint64_t PassthroughFs::optional_init_flags() const { return 0; }
+uint64_t PassthroughFs::optional_init_flags() const { return FUSE_AUTO_INVAL_DATA; }
 
 void PassthroughFs::Init(uint64_t flags) { session_flags_.store(flags, std::memory_order_relaxed); }
 
