@@ -98,7 +98,7 @@ std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
 
 uint64_t PassthroughFs::optional_init_flags() const {
   // DONT_MASK goes without ACLs, too: the host may have given a directory a default ACL.
-  uint64_t flags = FUSE_DONT_MASK | fuse::kCreateSuppGroup;
+  uint64_t flags = FUSE_AUTO_INVAL_DATA | FUSE_DONT_MASK | fuse::kCreateSuppGroup;
   if (posix_acl_) flags |= uint64_t{FUSE_POSIX_ACL} | FUSE_SETXATTR_EXT;
   if (options_.announce_submounts) flags |= FUSE_SUBMOUNTS;
   // A client that may not store the labels would fail to make anything.
