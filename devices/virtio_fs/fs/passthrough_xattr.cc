@@ -15,6 +15,7 @@
 
 #include "absl/strings/match.h"
 #include "devices/virtio_fs/fs/credentials.h"
+#include "devices/virtio_fs/fs/dax_hint.h"
 #include "devices/virtio_fs/fs/passthrough_fs.h"
 #include "devices/virtio_fs/fs/posix_acl.h"
 #include "devices/virtio_fs/fs/safe_open.h"
@@ -62,6 +63,7 @@ bool PassthroughFs::serves_acls() const {
 Result<std::string> PassthroughFs::HostXattrName(const std::string& name) const {
   Result<std::string> host = options_.xattr_map.ToHost(name);
   if (!host.ok()) return host;
+  if (IsDaxHintName(*host)) return Errno(EPERM);
   if (IsAccessControl(*host) && !(serves_acls() && IsPosixAclName(name) && *host == name)) return Errno(EOPNOTSUPP);
   return host;
 }
