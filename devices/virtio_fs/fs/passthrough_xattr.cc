@@ -60,8 +60,11 @@ Errno PassthroughFs::SetXattr(const RequestContext& /*ctx*/, NodeId node, const 
   if (IsAccessControl(name)) return Errno(EOPNOTSUPP);
   if (value.size() > XATTR_SIZE_MAX) return Errno(E2BIG);
   const ProcPath path(inode->fd());
-  return setxattr(path.c_str(), name.c_str(), value.data(), value.size(), static_cast<int>(flags)) == 0 ? kOk
-                                                                                                        : Errno::Last();
+  if (setxattr(path.c_str(), name.c_str(), value.data(), value.size(), static_cast<int>(flags)) != 0) {
+    return Errno::Last();
+  }
+  (*inode)->facts.ForgetCapability();
+  return kOk;
 }
 
 Result<std::string> PassthroughFs::GetXattr(const RequestContext& /*ctx*/, NodeId node, const std::string& name) {
