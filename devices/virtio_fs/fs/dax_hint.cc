@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -11,6 +10,7 @@
 #include <span>
 #include <utility>
 
+#include "devices/virtio_fs/fs/inode_flags.h"
 #include "devices/virtio_fs/fs/safe_open.h"
 
 namespace daxvmm::fs {
@@ -32,24 +32,15 @@ DaxHint HintIn(DaxHintStore store) {
   return store == DaxHintStore::kMemory ? DaxHint::kSetInMemory : DaxHint::kSet;
 }
 
-// A file system that has no such flags refuses the ioctl itself.
-Errno LastOfIoctl() { return errno == ENOTTY ? Errno(EOPNOTSUPP) : Errno::Last(); }
-
-Result<UniqueFd> OpenForIoctl(int fd, mode_t type) { return Reopen(fd, type, O_RDONLY | O_NOATIME | O_NONBLOCK); }
-
 bool HostFlag(int path_fd, mode_t type) {
-  const Result<UniqueFd> fd = OpenForIoctl(path_fd, type);
-  fsxattr attr = {};
-  return fd.ok() && ioctl((*fd).get(), FS_IOC_FSGETXATTR, &attr) == 0 && (attr.fsx_xflags & FS_XFLAG_DAX) != 0;
+  const Result<UniqueFd> fd = Reopen(path_fd, type, O_RDONLY | O_NOATIME | O_NONBLOCK);
+  return fd.ok() && (GetInodeAttributes((*fd).get()).fsx_xflags & FS_XFLAG_DAX) != 0;
 }
 
 Errno SetHostFlag(int path_fd, mode_t type, bool on) {
-  const Result<UniqueFd> fd = OpenForIoctl(path_fd, type);
+  const Result<UniqueFd> fd = Reopen(path_fd, type, O_RDONLY | O_NOATIME | O_NONBLOCK);
   if (!fd.ok()) return fd.error();
-  fsxattr attr = {};
-  if (ioctl((*fd).get(), FS_IOC_FSGETXATTR, &attr) != 0) return LastOfIoctl();
-  attr.fsx_xflags = on ? attr.fsx_xflags | FS_XFLAG_DAX : attr.fsx_xflags & ~uint32_t{FS_XFLAG_DAX};
-  return ioctl((*fd).get(), FS_IOC_FSSETXATTR, &attr) == 0 ? kOk : LastOfIoctl();
+  return ChangeInodeXflags((*fd).get(), FS_XFLAG_DAX, on ? FS_XFLAG_DAX : 0);
 }
 
 }  // namespace

@@ -72,6 +72,7 @@ PassthroughFs::PassthroughFs(const ShareOptions& options, fuse::InodeObserver* o
       entry_valid_(ValidFor(options.entry_timeout, options.cache)),
       posix_acl_(CanServeAcls(options, root.get())),
       observer_(observer),
+      dax_hints_(options.dax_hint_store),
       inodes_(std::move(root), root_stat, max_nodes),
       handles_(max_handles) {}
 
@@ -86,8 +87,8 @@ std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
     nodes.push_back(LiveNode{.node = inode.id(),
                              .path = std::move(entry.path),
                              .regular = inode.is_regular(),
-                             .set_id = (st.st_mode & S_ISUID) != 0 ||
-                                       (st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP),
+                             .set_id = fuse::IsSetId(st.st_mode),
+                             .dax_hint_in_memory = inode.facts.dax_hint() == DaxHint::kSetInMemory,
                              .size = ByteCount(static_cast<uint64_t>(st.st_size)),
                              .open_handles = inode.open_handles.load(std::memory_order_relaxed),
                              .reads = inode.reads.load(std::memory_order_relaxed),
@@ -128,10 +129,6 @@ Result<UniqueFd> PassthroughFs::OpenForMapping(NodeId node, bool writable) {
   Result<UniqueFd> fd = Reopen(inode->fd(), S_IFREG, (writable ? O_RDWR : O_RDONLY) | O_NONBLOCK);
   if (!fd.ok() && fd.error() == Errno(EAGAIN)) return Errno(EIO);
   return fd;
-}
-
-Errno PassthroughFs::DropPrivilegesBeforeStores(const fuse::RequestContext& /*ctx*/, NodeId /*node*/) {
-  return fuse::kOk;
 }
 
 Result<PinnedInode> PassthroughFs::FindDirectory(NodeId node) const {

@@ -5,6 +5,8 @@
 #ifndef DAXVMM_DEVICES_VIRTIO_FS_FS_PASSTHROUGH_FS_H_
 #define DAXVMM_DEVICES_VIRTIO_FS_FS_PASSTHROUGH_FS_H_
 
+#include <linux/fs.h>
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -14,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "devices/virtio_fs/fs/credentials.h"
+#include "devices/virtio_fs/fs/dax_hint.h"
 #include "devices/virtio_fs/fs/handle_table.h"
 #include "devices/virtio_fs/fs/inode_table.h"
 #include "devices/virtio_fs/fs/share_options.h"
@@ -30,7 +33,8 @@ struct LiveNode {
   // where a directory above is not known any more. Renames made on the host are not seen.
   std::string path;
   bool regular = false;
-  bool set_id = false;  // set-user-id, or set-group-id and executable by its group
+  bool set_id = false;              // set-user-id, or set-group-id and executable by its group
+  bool dax_hint_in_memory = false;  // chattr +x was said of it, and nothing could be found that keeps that
   ByteCount size;       // as fstat says now
   uint64_t open_handles = 0;
   uint64_t reads = 0;   // FUSE_READ requests
@@ -52,6 +56,8 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   uint64_t over_forgets() const { return inodes_.over_forgets(); }
   size_t node_count() const { return inodes_.size(); }
   size_t handle_count() const { return handles_.size(); }
+  // How many files have a DAX hint that is gone with the device.
+  size_t hints_in_memory() const { return dax_hints_.in_memory(); }
 
   // fuse::MappingSource
   fuse::Result<UniqueFd> OpenForMapping(NodeId node, bool writable) override;
@@ -158,6 +164,13 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
                      bool kill_sgid) const;
   fuse::Result<fuse_open_out> OpenReply(const PinnedInode& inode, UniqueFd fd, bool may_keep_cache);
 
+  // Of a regular file or a directory: read once in the inode's life, then remembered.
+  DaxHint HintOf(const PinnedInode& inode) const;
+  fuse::Errno SetHint(const PinnedInode& inode, bool on);
+  // SETFLAGS and FSSETXATTR: all flags as the guest wants them.
+  fuse::Errno SetFlags(const PinnedInode& inode, uint32_t wanted);
+  fuse::Errno SetAttributes(const PinnedInode& inode, const fsxattr& wanted);
+
   // A request whose reply carries no attributes has made the file at least this long.
   void NoteSize(Inode& inode, uint64_t size) const;
 
@@ -168,6 +181,7 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   // The INIT flags of the session, both words.
   std::atomic<uint64_t> session_flags_{0};
   fuse::InodeObserver* const observer_;
+  DaxHints dax_hints_;
   InodeTable inodes_;
   HandleTable handles_;
 };

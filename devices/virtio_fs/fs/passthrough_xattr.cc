@@ -96,9 +96,11 @@ Errno PassthroughFs::SetXattr(const RequestContext& /*ctx*/, NodeId node, const 
     return SetAcl(*inode, *host_name, value, static_cast<int>(flags), kill_sgid);
   }
   const ProcPath path(inode->fd());
-  return setxattr(path.c_str(), host_name->c_str(), value.data(), value.size(), static_cast<int>(flags)) == 0
-             ? kOk
-             : Errno::Last();
+  if (setxattr(path.c_str(), host_name->c_str(), value.data(), value.size(), static_cast<int>(flags)) != 0) {
+    return Errno::Last();
+  }
+  (*inode)->facts.ForgetCapability();
+  return kOk;
 }
 
 Errno PassthroughFs::SetAcl(const PinnedInode& inode, const std::string& name, absl::string_view acl, int flags,
@@ -165,7 +167,9 @@ Errno PassthroughFs::RemoveXattr(const RequestContext& /*ctx*/, NodeId node, con
   if (options_.read_only) return Errno(EROFS);
   const Result<std::string> host_name = HostXattrName(name);
   if (!host_name.ok()) return host_name.error();
-  return removexattr(ProcPath(inode->fd()).c_str(), host_name->c_str()) == 0 ? kOk : Errno::Last();
+  if (removexattr(ProcPath(inode->fd()).c_str(), host_name->c_str()) != 0) return Errno::Last();
+  (*inode)->facts.ForgetCapability();
+  return kOk;
 }
 
 }  // namespace daxvmm::fs
