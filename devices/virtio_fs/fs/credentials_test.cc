@@ -18,7 +18,7 @@
 namespace daxvmm::fs {
 namespace {
 
-fuse::RequestContext Caller(uid_t uid, gid_t gid) { return {.unique = 1, .uid = uid, .gid = gid, .pid = 1}; }
+HostIdentity Caller(uid_t uid, gid_t gid) { return {.uid = uid, .gid = gid, .group = {}}; }
 
 class CredentialsTest : public testing::Test {
  protected:
@@ -124,7 +124,7 @@ TEST_F(CredentialsTest, UmaskIsTheThreadsOwn) {
   const mode_t before = umask(077);
   std::thread([this] {
     {
-      const ScopedNoUmask none;
+      const ScopedUmask none(0);
       EXPECT_EQ(Make("open", 0666).st_mode & 0777, 0666u);
     }
     EXPECT_EQ(Make("closed", 0666).st_mode & 0777, 0600u);

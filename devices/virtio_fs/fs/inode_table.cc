@@ -59,6 +59,13 @@ std::shared_ptr<Inode> InodeTable::Find(NodeId id) const {
   return it == by_id_.end() ? nullptr : it->second.inode;
 }
 
+fuse::Result<PinnedInode> InodeTable::Pin(NodeId id) const {
+  std::shared_ptr<Inode> inode = Find(id);
+  if (inode == nullptr) return Errno(ENOENT);
+  const int fd = inode->fd();
+  return PinnedInode(std::move(inode), fd);
+}
+
 std::shared_ptr<Inode> InodeTable::FindByKey(const InodeKey& key) const {
   MutexLock lock(&mu_);
   const auto it = by_key_.find(key);
@@ -73,7 +80,7 @@ fuse::Result<InodeTable::Acquired> InodeTable::Acquire(UniqueFd fd, const struct
   if (const auto it = by_key_.find(key); it != by_key_.end()) {
     Entry& entry = by_id_.at(it->second);
     ++entry.lookups;
-    return Acquired{entry.inode, false};
+    return Acquired{PinnedInode(entry.inode, entry.inode->fd()), false};
   }
   if (by_id_.size() >= max_nodes_) return Errno(ENFILE);
   const NodeId id = next_id_;
@@ -81,7 +88,8 @@ fuse::Result<InodeTable::Acquired> InodeTable::Acquire(UniqueFd fd, const struct
   auto inode = std::make_shared<Inode>(id, key, stx.stx_mode, std::move(fd));
   by_id_.emplace(id, Entry{inode, 1, parent, name});
   by_key_.emplace(key, id);
-  return Acquired{std::move(inode), true};
+  const int held = inode->fd();
+  return Acquired{PinnedInode(std::move(inode), held), true};
 }
 
 bool InodeTable::Forget(NodeId id, uint64_t count) {

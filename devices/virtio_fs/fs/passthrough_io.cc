@@ -53,23 +53,23 @@ void PassthroughFs::NoteSize(Inode& inode, uint64_t size) const {
   }
 }
 
-Result<fuse_open_out> PassthroughFs::OpenReply(const std::shared_ptr<Inode>& inode, UniqueFd fd, bool may_keep_cache) {
+Result<fuse_open_out> PassthroughFs::OpenReply(const PinnedInode& inode, UniqueFd fd, bool may_keep_cache) {
   fuse_open_out out = {};
   if (may_keep_cache && inode->is_regular()) {
     // Without FOPEN_KEEP_CACHE the guest drops its pages and, for a DAX file, every other mapper's page table entries.
     // With it, it goes on with what it has: right only if nobody else has changed the file meanwhile.
-    const Result<struct statx> stx = StatInode(inode->fd());
+    const Result<struct statx> stx = StatInode(inode.fd());
     if (stx.ok() && inode->UnchangedSinceLastOpen(*stx)) out.open_flags |= FOPEN_KEEP_CACHE;
   }
-  const Result<FileHandle> fh = handles_.Add(inode, std::move(fd));
+  const Result<FileHandle> fh = handles_.Add(inode.shared(), std::move(fd));
   if (!fh.ok()) return fh.error();
   out.fh = (*fh).raw();
   return out;
 }
 
 Result<fuse_open_out> PassthroughFs::Open(const RequestContext& /*ctx*/, NodeId node, const fuse_open_in& in) {
-  const std::shared_ptr<Inode> inode = inodes_.Find(node);
-  if (inode == nullptr) return Errno(ENOENT);
+  const Result<PinnedInode> inode = inodes_.Pin(node);
+  if (!inode.ok()) return inode.error();
   const int flags = static_cast<int>(in.flags);
   if (options_.read_only && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0)) return Errno(EROFS);
   Result<UniqueFd> fd = Errno(EIO);
@@ -78,8 +78,8 @@ Result<fuse_open_out> PassthroughFs::Open(const RequestContext& /*ctx*/, NodeId 
     fd = Reopen(inode->fd(), S_IFREG, flags & ~O_NONBLOCK);
   }
   if (!fd.ok()) return fd.error();
-  if ((flags & O_TRUNC) != 0) inode->known_size.store(0, std::memory_order_relaxed);
-  return OpenReply(inode, *std::move(fd), /*may_keep_cache=*/true);
+  if ((flags & O_TRUNC) != 0) (*inode)->known_size.store(0, std::memory_order_relaxed);
+  return OpenReply(*inode, *std::move(fd), /*may_keep_cache=*/true);
 }
 
 Result<size_t> PassthroughFs::Read(const RequestContext& /*ctx*/, NodeId node, const fuse_read_in& in,

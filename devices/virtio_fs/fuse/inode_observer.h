@@ -12,14 +12,19 @@
 
 namespace daxvmm::fuse {
 
+// A fact that does not hold.
+inline bool NoSuchThing() { return false; }
+
 // What an inode is, as of this reply.
 struct InodeFacts {
   NodeId node;
   mode_t mode = 0;
   ByteCount size;
-  // The persistent DAX flag (FS_XFLAG_DAX) of the host's inode; false where the host's file system has no such flag.
+  // The persistent DAX hint of the file (chattr +x), wherever the share keeps it.
   // Costs a system call: called only if a rule needs it, at most once per reply. Valid during the call only.
   absl::FunctionRef<bool()> persistent_dax_flag;
+  // Whether the file carries security.capability. The same cost, the same rule.
+  absl::FunctionRef<bool()> security_capability = NoSuchThing;
 };
 
 // What kind of reply the attributes travel in.

@@ -29,7 +29,7 @@ RequestHandler::RequestHandler(Dispatcher* dispatcher, const fuse_in_header& hea
                                memory::IovReader* body, memory::IovWriter* payload)
     : dispatcher_(dispatcher),
       fs_(dispatcher->fs_),
-      context_{header.unique, header.uid, header.gid, static_cast<pid_t>(header.pid)},
+      context_{.unique = header.unique, .uid = header.uid, .gid = header.gid, .pid = static_cast<pid_t>(header.pid)},
       node_(header.nodeid),
       body_left_(body_size),
       body_(body),
@@ -184,7 +184,7 @@ Errno RequestHandler::SetXattr() {
   const auto [size, flags] = size_and_flags;
   if (size > kMaxXattr) return Errno(E2BIG);
   if (size > after_names_.size()) return Errno(EINVAL);
-  return fs_->SetXattr(context_, node_, std::string(names_[0]), after_names_.substr(0, size), flags);
+  return fs_->SetXattr(context_, node_, std::string(names_[0]), after_names_.substr(0, size), flags, /*setxattr_flags=*/0);
 }
 
 Errno RequestHandler::GetXattr() { return PutXattr(fs_->GetXattr(context_, node_, std::string(names_[0]))); }
@@ -194,7 +194,7 @@ Errno RequestHandler::ListXattr() { return PutXattr(fs_->ListXattr(context_, nod
 Errno RequestHandler::RemoveXattr() { return fs_->RemoveXattr(context_, node_, std::string(names_[0])); }
 
 Errno RequestHandler::Init() {
-  const Agreement agreement = Negotiate(Argument<fuse_init_in>(), dispatcher_->options_);
+  const Agreement agreement = Negotiate(Argument<fuse_init_in>(), dispatcher_->options_, fs_->optional_init_flags());
   if (!agreement.error.ok()) return agreement.error;
   if (agreement.starts_session) {
     // A client that mounts anew sends no DESTROY first where the guest crashed, or its driver was bound anew.
@@ -254,7 +254,7 @@ Errno RequestHandler::SyncFs() { return fs_->SyncFs(context_, node_); }
 Errno RequestHandler::SetupMapping() {
   MappingHandler* const mappings = dispatcher_->mappings_;
   if (mappings == nullptr) return Errno(ENOSYS);
-  return ForFaultHandler(mappings->SetupMapping(node_, Argument<fuse_setupmapping_in>()));
+  return ForFaultHandler(mappings->SetupMapping(context_, node_, Argument<fuse_setupmapping_in>()));
 }
 
 Errno RequestHandler::RemoveMapping() {

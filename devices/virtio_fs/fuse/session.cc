@@ -29,7 +29,7 @@ ClientDaxMode ModeOf(uint64_t offered, const SessionOptions& options) {
 
 }  // namespace
 
-Agreement Negotiate(const fuse_init_in& in, const SessionOptions& options) {
+Agreement Negotiate(const fuse_init_in& in, const SessionOptions& options, uint64_t optional_flags) {
   Agreement agreement;
   agreement.out.major = kMajor;
   agreement.out.minor = kMinor;
@@ -41,7 +41,7 @@ Agreement Negotiate(const fuse_init_in& in, const SessionOptions& options) {
   const uint64_t offered = JoinInitFlags(in.flags, in.flags2);
   agreement.starts_session = true;
   agreement.mode = ModeOf(offered, options);
-  agreement.granted = offered & kAlwaysGranted;
+  agreement.granted = offered & (kAlwaysGranted | optional_flags);
   if (options.dax_window) agreement.granted |= offered & (uint64_t{FUSE_MAP_ALIGNMENT} | FUSE_HAS_INODE_DAX);
   // A guest's stores through the window move the host's mtime, and the client would answer each new mtime by tearing
   // down the inode's mappings. Where the mount has no window, this is how it learns of the host's writes.

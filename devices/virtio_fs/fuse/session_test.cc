@@ -52,7 +52,7 @@ TEST(Negotiate, AnswersEachMountModeOfLinux) {
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.mount);
-    const Agreement agreement = Negotiate(LinuxInit(row.flags, row.flags2), {.dax_window = row.window});
+    const Agreement agreement = Negotiate(LinuxInit(row.flags, row.flags2), {.dax_window = row.window}, 0);
     EXPECT_TRUE(agreement.error.ok());
     EXPECT_TRUE(agreement.starts_session);
     EXPECT_EQ(agreement.out.flags, row.granted);
@@ -74,12 +74,12 @@ TEST(Negotiate, NeverGrantsMoreThanWasOffered) {
   for (int bit = 0; bit < 64; ++bit) {
     const uint64_t all_but_one = ~(uint64_t{1} << bit);
     const fuse_init_in in = LinuxInit(static_cast<uint32_t>(all_but_one), static_cast<uint32_t>(all_but_one >> 32));
-    EXPECT_EQ(Negotiate(in, {.dax_window = true}).granted & ~JoinInitFlags(in.flags, in.flags2), 0u) << "bit " << bit;
+    EXPECT_EQ(Negotiate(in, {.dax_window = true}, 0).granted & ~JoinInitFlags(in.flags, in.flags2), 0u) << "bit " << bit;
   }
 }
 
 TEST(Negotiate, WithholdsWhatWouldHideChangesFromTheServer) {
-  const Agreement agreement = Negotiate(LinuxInit(~0u, ~0u), {.dax_window = true});
+  const Agreement agreement = Negotiate(LinuxInit(~0u, ~0u), {.dax_window = true}, 0);
   EXPECT_EQ(agreement.granted & (uint64_t{FUSE_WRITEBACK_CACHE} | FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT |
                                  FUSE_EXPORT_SUPPORT | FUSE_AUTO_INVAL_DATA | FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS |
                                  FUSE_POSIX_ACL | FUSE_DONT_MASK | FUSE_SECURITY_CTX | FUSE_SETXATTR_EXT),
@@ -89,28 +89,28 @@ TEST(Negotiate, WithholdsWhatWouldHideChangesFromTheServer) {
 TEST(Negotiate, SpeaksTheOlderOfTwoMinors) {
   fuse_init_in in = LinuxInit(0, 0);
   in.minor = 27;
-  EXPECT_EQ(Negotiate(in, {}).out.minor, 27u);
+  EXPECT_EQ(Negotiate(in, {}, 0).out.minor, 27u);
   in.minor = 45;
-  EXPECT_EQ(Negotiate(in, {}).out.minor, 38u);
+  EXPECT_EQ(Negotiate(in, {}, 0).out.minor, 38u);
   in.minor = 26;
-  EXPECT_EQ(Negotiate(in, {}).error.value(), EPROTO);
+  EXPECT_EQ(Negotiate(in, {}, 0).error.value(), EPROTO);
 }
 
 TEST(Negotiate, LetsANewerMajorTryAgainAndRefusesAnOlderOne) {
   fuse_init_in in = LinuxInit(0x7ffffffb, 0x0b);
   in.major = 8;
   in.minor = 0;
-  const Agreement newer = Negotiate(in, {.dax_window = true});
+  const Agreement newer = Negotiate(in, {.dax_window = true}, 0);
   EXPECT_TRUE(newer.error.ok());
   EXPECT_FALSE(newer.starts_session);
   EXPECT_EQ(newer.out.major, 7u);
   EXPECT_EQ(newer.granted, 0u);
   in.major = 6;
-  EXPECT_EQ(Negotiate(in, {}).error.value(), EPROTO);
+  EXPECT_EQ(Negotiate(in, {}, 0).error.value(), EPROTO);
 }
 
 TEST(Negotiate, MaxPagesFollowsMaxWrite) {
-  EXPECT_EQ(Negotiate(LinuxInit(~0u, 0), {.max_write = KiB(128)}).out.max_pages, 32);
+  EXPECT_EQ(Negotiate(LinuxInit(~0u, 0), {.max_write = KiB(128)}, 0).out.max_pages, 32);
 }
 
 }  // namespace
