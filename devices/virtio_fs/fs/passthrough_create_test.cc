@@ -212,8 +212,10 @@ TEST_F(PassthroughCreateTest, WhatCannotBeLabelledIsNotMade) {
   ASSERT_TRUE(options.xattr_map.AddRule("deny:security.").ok());
   Serve(options);
   EXPECT_EQ(fs_->optional_init_flags() & FUSE_SECURITY_CTX, 0u);
+  const std::string acl = AclHeader() + AclEntry(ACL_USER_OBJ, 7, UINT32_MAX) +
+                          AclEntry(ACL_GROUP_OBJ, 7, UINT32_MAX) + AclEntry(ACL_OTHER, 7, UINT32_MAX);
   const std::vector<fuse::SecurityLabel> refused[] = {{{"security.selinux", "label"}},
-                                                      {{"system.posix_acl_access", "x"}},
+                                                      {{"system.posix_acl_access", acl}},
                                                       {{"trusted.daxvmm.dax", "1"}},
                                                       {{"nonsense", "label"}, {"security.selinux", "label"}}};
   for (const auto& labels : refused) {
