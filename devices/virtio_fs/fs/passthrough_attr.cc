@@ -64,10 +64,10 @@ Errno SetTimes(const PinnedInode& inode, const fuse_setattr_in& in) {
 }
 
 // Through the handle if there is one: it may be writable where the file's mode no longer is.
-Errno SetSize(const PinnedInode& inode, const Handle* handle, const fuse_setattr_in& in) {
+Errno SetSize(const PinnedInode& inode, const Handle* handle, const fuse_setattr_in& in, gid_t group) {
   if (in.size > INT64_MAX) return Errno(EFBIG);
   const off_t size = static_cast<off_t>(in.size);
-  const ScopedKillPriv kill((in.valid & FATTR_KILL_SUIDGID) != 0);
+  const ScopedKillPriv kill((in.valid & FATTR_KILL_SUIDGID) != 0, inode.fd(), group);
   if (handle != nullptr) return ftruncate(handle->fd(), size) == 0 ? kOk : Errno::Last();
   const Result<UniqueFd> fd = Reopen(inode.fd(), S_IFREG, O_WRONLY);
   if (!fd.ok()) return fd.error();
@@ -105,11 +105,11 @@ fuse_attr PassthroughFs::MakeAttr(const PinnedInode& inode, const struct statx& 
     const auto persistent_dax_flag = [&] { return inode->is_regular() && HintOf(inode) != DaxHint::kUnset; };
     const auto security_capability = [&] { return CarriesSecurityCapability(inode, stx); };
     attr.flags |= observer_->AttrFlags(fuse::InodeFacts{.node = inode->id(),
-                                                       .mode = stx.stx_mode,
-                                                       .size = ByteCount(stx.stx_size),
-                                                       .persistent_dax_flag = persistent_dax_flag,
-                                                       .security_capability = security_capability},
-                                      reply, instantiates);
+                                                        .mode = stx.stx_mode,
+                                                        .size = ByteCount(stx.stx_size),
+                                                        .persistent_dax_flag = persistent_dax_flag,
+                                                        .security_capability = security_capability},
+                                       reply, instantiates);
   }
   return attr;
 }
@@ -131,8 +131,7 @@ Result<fuse_attr_out> PassthroughFs::GetAttr(const fuse::RequestContext& /*ctx*/
   return AttrOut(*inode);  // a handle is open on the same inode: it could say nothing else
 }
 
-Result<fuse_attr_out> PassthroughFs::SetAttr(const fuse::RequestContext& /*ctx*/, NodeId node,
-                                             const fuse_setattr_in& in) {
+Result<fuse_attr_out> PassthroughFs::SetAttr(const fuse::RequestContext& ctx, NodeId node, const fuse_setattr_in& in) {
   const Result<PinnedInode> inode = inodes_.Pin(node);
   if (!inode.ok()) return inode.error();
   if (options_.read_only) return Errno(EROFS);
@@ -146,7 +145,7 @@ Result<fuse_attr_out> PassthroughFs::SetAttr(const fuse::RequestContext& /*ctx*/
   Errno error;
   if (error.ok() && (in.valid & (FATTR_UID | FATTR_GID)) != 0) error = SetOwner(*inode, in, options_);
   if (error.ok() && (in.valid & FATTR_MODE) != 0) error = SetMode(*inode, in.mode);
-  if (error.ok() && (in.valid & FATTR_SIZE) != 0) error = SetSize(*inode, handle.get(), in);
+  if (error.ok() && (in.valid & FATTR_SIZE) != 0) error = SetSize(*inode, handle.get(), in, HostGroupOf(ctx));
   if (error.ok() && (in.valid & (FATTR_ATIME | FATTR_MTIME)) != 0) error = SetTimes(*inode, in);
   if (!error.ok()) return error;
   return AttrOut(*inode);

@@ -36,10 +36,8 @@ class PassthroughCreateTest : public ShareTest {
   };
   std::vector<Maker> Makers() {
     return {
-        {"create",
-         [this](const RequestContext& ctx, const std::string& name, mode_t mode, mode_t umask) {
-           return fs_->Create(ctx, kRootNode, name, CreateIn(mode, umask)).error();
-         }},
+        {"create", [this](const RequestContext& ctx, const std::string& name, mode_t mode,
+                          mode_t umask) { return fs_->Create(ctx, kRootNode, name, CreateIn(mode, umask)).error(); }},
         {"mknod",
          [this](const RequestContext& ctx, const std::string& name, mode_t mode, mode_t umask) {
            return fs_->MkNod(ctx, kRootNode, name, MkNodIn(S_IFREG | mode, umask)).error();
@@ -57,10 +55,8 @@ class PassthroughCreateTest : public ShareTest {
            const auto made = fs_->TmpFile(ctx, kRootNode, CreateIn(mode, umask, O_RDWR));
            return made.ok() ? fs_->Link(ctx, NodeId(made->entry.nodeid), kRootNode, name).error() : made.error();
          }},
-        {"symlink",
-         [this](const RequestContext& ctx, const std::string& name, mode_t, mode_t) {
-           return fs_->SymLink(ctx, kRootNode, name, "nowhere").error();
-         }},
+        {"symlink", [this](const RequestContext& ctx, const std::string& name, mode_t,
+                           mode_t) { return fs_->SymLink(ctx, kRootNode, name, "nowhere").error(); }},
     };
   }
   size_t HostEntries() const {
@@ -212,8 +208,8 @@ TEST_F(PassthroughCreateTest, WhatCannotBeLabelledIsNotMade) {
   ASSERT_TRUE(options.xattr_map.AddRule("deny:security.").ok());
   Serve(options);
   EXPECT_EQ(fs_->optional_init_flags() & FUSE_SECURITY_CTX, 0u);
-  const std::string acl = AclHeader() + AclEntry(ACL_USER_OBJ, 7, UINT32_MAX) +
-                          AclEntry(ACL_GROUP_OBJ, 7, UINT32_MAX) + AclEntry(ACL_OTHER, 7, UINT32_MAX);
+  const std::string acl = AclHeader() + AclEntry(ACL_USER_OBJ, 7, UINT32_MAX) + AclEntry(ACL_GROUP_OBJ, 7, UINT32_MAX) +
+                          AclEntry(ACL_OTHER, 7, UINT32_MAX);
   const std::vector<fuse::SecurityLabel> refused[] = {{{"security.selinux", "label"}},
                                                       {{"system.posix_acl_access", acl}},
                                                       {{"trusted.daxvmm.dax", "1"}},

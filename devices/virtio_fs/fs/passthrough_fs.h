@@ -35,7 +35,7 @@ struct LiveNode {
   bool regular = false;
   bool set_id = false;              // set-user-id, or set-group-id and executable by its group
   bool dax_hint_in_memory = false;  // chattr +x was said of it, and nothing could be found that keeps that
-  ByteCount size;       // as fstat says now
+  ByteCount size;                   // as fstat says now
   uint64_t open_handles = 0;
   uint64_t reads = 0;   // FUSE_READ requests
   uint64_t writes = 0;  // FUSE_WRITE requests
@@ -142,8 +142,8 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   fuse::Result<fuse_attr_out> AttrOut(const PinnedInode& inode) const;
   // Takes a lookup reference to the inode of `fd` (O_PATH).
   fuse::Result<fuse_entry_out> MakeEntry(UniqueFd fd, NodeId parent, const std::string& name);
-  // The same for what was just made as `name` and opened as `fd`; first gives it its labels. EIO if it is not of `type`,
-  // because someone on the host was faster. On any error, also `fd`'s, what was made is removed again.
+  // The same for what was just made as `name` and opened as `fd`; first gives it its labels. EIO if it is not of
+  // `type`, because someone on the host was faster. On any error, also `fd`'s, what was made is removed again.
   fuse::Result<fuse_entry_out> EntryOfNew(const fuse::RequestContext& ctx, const PinnedInode& parent,
                                           const std::string& name, mode_t type, fuse::Result<UniqueFd> fd);
   // The reply to CREATE and TMPFILE for a file that is open as `io` and held as `path` (O_PATH).
@@ -151,6 +151,8 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
 
   // Who the caller is on the host when it makes something in `dir`. EOVERFLOW for ids that have no meaning there.
   fuse::Result<HostIdentity> IdentityOf(const fuse::RequestContext& ctx, const PinnedInode& dir) const;
+  // The caller's group on the host, for what goes on without one as well.
+  gid_t HostGroupOf(const fuse::RequestContext& ctx) const;
   // The umask to make something under, of the one that the request brings.
   mode_t UmaskFor(uint32_t umask) const;
   // Gives the new inode of `fd` what it is to be born with.

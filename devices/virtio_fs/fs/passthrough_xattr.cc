@@ -29,15 +29,14 @@ using fuse::RequestContext;
 using fuse::Result;
 
 // The names of which the host's file systems make access control: POSIX ACLs, NFSv4 ACLs, DOS attributes. Who may set
-// one is for the client to check, which it does only for POSIX ACLs, and only where FUSE_POSIX_ACL was granted; without,
-// Linux passes them on for anybody (fs/xattr.c, xattr_permission; fs/fuse/xattr.c, 6.1), and since an ACL sets the mode
-// bits, any user of the guest could open up any file. So there are none of the others, and no ACLs in a session without.
+// one is for the client to check, which it does only for POSIX ACLs, and only where FUSE_POSIX_ACL was granted;
+// without, Linux passes them on for anybody (fs/xattr.c, xattr_permission; fs/fuse/xattr.c, 6.1), and since an ACL sets
+// the mode bits, any user of the guest could open up any file. So there are none of the others, and no ACLs in a
+// session without.
 bool IsAccessControl(absl::string_view host_name) { return absl::StartsWith(host_name, "system."); }
 
 // What may not be touched is not there for who only looks. ERANGE would say that the value needs a larger buffer.
-Errno ForGetter(Errno error) {
-  return error == Errno(EPERM) || error == Errno(ERANGE) ? Errno(ENODATA) : error;
-}
+Errno ForGetter(Errno error) { return error == Errno(EPERM) || error == Errno(ERANGE) ? Errno(ENODATA) : error; }
 
 // Calls `get` with a small buffer, then with one that holds the most that can exist. The guest's idea of a size is not
 // asked for.
@@ -128,8 +127,8 @@ Result<std::string> PassthroughFs::GetXattr(const RequestContext& /*ctx*/, NodeI
   const Result<std::string> host_name = HostXattrName(name);
   if (!host_name.ok()) return ForGetter(host_name.error());
   const ProcPath path(inode->fd());
-  Result<std::string> value =
-      Fetch(XATTR_SIZE_MAX, [&](char* to, size_t size) { return getxattr(path.c_str(), host_name->c_str(), to, size); });
+  Result<std::string> value = Fetch(
+      XATTR_SIZE_MAX, [&](char* to, size_t size) { return getxattr(path.c_str(), host_name->c_str(), to, size); });
   if (!IsPosixAclName(*host_name)) return value;
   // A file system without ACLs, mounted below the share: the client, which must know whether there is one before it
   // lets anybody in, would take the error for its answer.
@@ -137,8 +136,8 @@ Result<std::string> PassthroughFs::GetXattr(const RequestContext& /*ctx*/, NodeI
   return AclToGuest(*value, options_.uid_map, options_.gid_map);
 }
 
-// Linux passes the list on as it is (fs/fuse/xattr.c, 6.1), so that what a caller may not see is left out here: names of
-// trusted.* are for CAP_SYS_ADMIN only on a local file system, of which this server knows no more than the uid.
+// Linux passes the list on as it is (fs/fuse/xattr.c, 6.1), so that what a caller may not see is left out here: names
+// of trusted.* are for CAP_SYS_ADMIN only on a local file system, of which this server knows no more than the uid.
 Result<std::string> PassthroughFs::ListXattr(const RequestContext& ctx, NodeId node) {
   if (!options_.xattr) return Errno(ENOSYS);
   const Result<PinnedInode> inode = inodes_.Pin(node);

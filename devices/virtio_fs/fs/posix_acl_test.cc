@@ -36,7 +36,8 @@ TEST_F(PosixAclTest, IdsWithoutCounterpart) {
   EXPECT_EQ(AclToHost(AclHeader() + AclEntry(ACL_USER, 7, 1000), uids_, gids_).error(), Errno(EINVAL));
   EXPECT_EQ(AclToHost(AclHeader() + AclEntry(ACL_GROUP, 7, 1000), uids_, gids_).error(), Errno(EINVAL));
   EXPECT_EQ(AclToHost(AclHeader() + AclEntry(ACL_USER, 7, UINT32_MAX), IdMap(), IdMap()).error(), Errno(EINVAL));
-  EXPECT_EQ(*AclToGuest(AclHeader() + AclEntry(ACL_USER, 7, 5), uids_, gids_), AclHeader() + AclEntry(ACL_USER, 7, kOverflowId));
+  EXPECT_EQ(*AclToGuest(AclHeader() + AclEntry(ACL_USER, 7, 5), uids_, gids_),
+            AclHeader() + AclEntry(ACL_USER, 7, kOverflowId));
 }
 
 TEST_F(PosixAclTest, WhatIsNoAcl) {
