@@ -2,8 +2,9 @@
 //
 // Labels (FUSE_SECURITY_CTX) are set on the held descriptor right after creation, by the server, under the name that
 // the share's xattr rules give. What cannot be labelled is removed again, and the guest gets the error, with one
-// exception: a file system that has no such attributes (EOPNOTSUPP) keeps the unlabelled inode, as any file system
-// without labels does in Linux; otherwise a guest with a security module could make nothing there at all. A detour over
+// exception: where there are no such attributes (EOPNOTSUPP, or a rule that leads them to user.*, which only files and
+// directories have) the inode stays unlabelled, as on any file system without labels in Linux; otherwise a guest with a
+// security module could make nothing there at all. A detour over
 // a nameless file, labelled before it is linked, would close the moment in which the host sees the name without label;
 // but not every file system has O_TMPFILE, and nothing but regular files could take it.
 #include <fcntl.h>

@@ -2,6 +2,7 @@
 #include <linux/posix_acl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
@@ -201,6 +202,40 @@ TEST_F(PassthroughCreateTest, LabelsFollowTheShareRules) {
     EXPECT_EQ(lgetxattr(Host(maker.name).c_str(), "trusted.guest.selinux", nullptr, 0), 5) << maker.name;
     EXPECT_EQ(lgetxattr(Host(maker.name).c_str(), "security.selinux", nullptr, 0), -1) << maker.name;
   }
+}
+
+TEST_F(PassthroughCreateTest, WhereTheRulesLeadToUserAttributesOnlyFilesAndDirectoriesHaveLabels) {
+  ShareOptions options;
+  ASSERT_TRUE(options.xattr_map.AddRule("map:security.:user.guest.").ok());
+  Serve(options);
+  RequestContext ctx = kUser;
+  ctx.labels = {{"security.selinux", "label"}};
+  for (const Maker& maker : Makers()) {
+    ASSERT_EQ(maker.make(ctx, maker.name, 0644, 0), Errno()) << maker.name;
+    const mode_t mode = HostStat(maker.name).st_mode;
+    const ssize_t size = lgetxattr(Host(maker.name).c_str(), "user.guest.selinux", nullptr, 0);
+    EXPECT_EQ(size, S_ISREG(mode) || S_ISDIR(mode) ? 5 : -1) << maker.name;
+  }
+}
+
+// Of a process that may not set security.*.
+TEST_F(PassthroughCreateTest, LabelsAreOfferedByWhoMaySetThem) {
+  EXPECT_NE(fs_->optional_init_flags() & FUSE_SECURITY_CTX, 0u);
+  std::thread([this] {
+    ASSERT_EQ(syscall(SYS_setresuid, 1000, 1000, 1000), 0);
+    Serve({});
+    EXPECT_EQ(fs_->optional_init_flags() & FUSE_SECURITY_CTX, 0u);
+    ShareOptions options;
+    ASSERT_TRUE(options.xattr_map.AddRule("map:security.:user.guest.").ok());
+    Serve(options);
+    EXPECT_NE(fs_->optional_init_flags() & FUSE_SECURITY_CTX, 0u);
+    RequestContext ctx = CallerWith(5, 5);
+    ctx.labels = {{"security.selinux", "label"}};
+    for (const Maker& maker : Makers()) {
+      EXPECT_EQ(maker.make(ctx, maker.name, 0644, 0), Errno()) << maker.name;
+      EXPECT_EQ(HostStat(maker.name).st_uid, 1000u) << maker.name;
+    }
+  }).join();
 }
 
 TEST_F(PassthroughCreateTest, WhatCannotBeLabelledIsNotMade) {

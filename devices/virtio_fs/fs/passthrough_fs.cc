@@ -4,10 +4,12 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "base/status.h"
 #include "devices/virtio_fs/fs/posix_acl.h"
 #include "devices/virtio_fs/fs/safe_open.h"
@@ -48,6 +50,13 @@ bool CanServeAcls(const ShareOptions& options, int root) {
   return true;
 }
 
+// Whether this process may store the guest's labels: a client that sends them could make nothing where it may not.
+bool CanLabel(const ShareOptions& options) {
+  if (!options.xattr) return false;
+  const Result<std::string> name = options.xattr_map.ToHost("security.selinux");
+  return name.ok() && (geteuid() == 0 || absl::StartsWith(*name, "user."));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PassthroughFs>> PassthroughFs::Create(const ShareOptions& options,
@@ -71,6 +80,7 @@ PassthroughFs::PassthroughFs(const ShareOptions& options, fuse::InodeObserver* o
       attr_valid_(ValidFor(options.attr_timeout, options.cache)),
       entry_valid_(ValidFor(options.entry_timeout, options.cache)),
       posix_acl_(CanServeAcls(options, root.get())),
+      can_label_(CanLabel(options)),
       observer_(observer),
       dax_hints_(options.dax_hint_store),
       inodes_(std::move(root), root_stat, max_nodes),
@@ -102,8 +112,7 @@ uint64_t PassthroughFs::optional_init_flags() const {
   uint64_t flags = FUSE_AUTO_INVAL_DATA | FUSE_DONT_MASK | fuse::kCreateSuppGroup;
   if (posix_acl_) flags |= uint64_t{FUSE_POSIX_ACL} | FUSE_SETXATTR_EXT;
   if (options_.announce_submounts) flags |= FUSE_SUBMOUNTS;
-  // A client that may not store the labels would fail to make anything.
-  if (options_.xattr && options_.xattr_map.ToHost("security.selinux").ok()) flags |= FUSE_SECURITY_CTX;
+  if (can_label_) flags |= FUSE_SECURITY_CTX;
   return flags;
 }
 

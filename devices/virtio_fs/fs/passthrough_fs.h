@@ -180,6 +180,7 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   const timespec attr_valid_;
   const timespec entry_valid_;
   const bool posix_acl_;  // the guest can be offered ACLs
+  const bool can_label_;  // and labels of new inodes
   // The INIT flags of the session, both words.
   std::atomic<uint64_t> session_flags_{0};
   fuse::InodeObserver* const observer_;

@@ -35,6 +35,12 @@ using fuse::Result;
 // session without.
 bool IsAccessControl(absl::string_view host_name) { return absl::StartsWith(host_name, "system."); }
 
+// Linux keeps user.* off everything but files and directories (fs/xattr.c, xattr_permission), where names that a rule
+// has led there cannot be.
+bool CanCarry(mode_t mode, absl::string_view host_name) {
+  return S_ISREG(mode) || S_ISDIR(mode) || !absl::StartsWith(host_name, "user.");
+}
+
 // What may not be touched is not there for who only looks. ERANGE would say that the value needs a larger buffer.
 Errno ForGetter(Errno error) { return error == Errno(EPERM) || error == Errno(ERANGE) ? Errno(ENODATA) : error; }
 
@@ -68,13 +74,19 @@ Result<std::string> PassthroughFs::HostXattrName(const std::string& name) const 
 }
 
 Errno PassthroughFs::LabelNew(const RequestContext& ctx, int fd) const {
+  if (ctx.labels.empty()) return kOk;
+  struct stat st;
+  if (fstat(fd, &st) != 0) return Errno::Last();
   for (const fuse::SecurityLabel& label : ctx.labels) {
     // An ACL is no label; those of a new inode are its directory's.
     if (IsPosixAclName(label.name)) return Errno(EINVAL);
-    const Result<std::string> name = options_.xattr ? HostXattrName(label.name) : Errno(EOPNOTSUPP);
+    if (!options_.xattr) continue;
+    const Result<std::string> name = HostXattrName(label.name);
     Errno error = name.error();
-    if (name.ok() && setxattr(ProcPath(fd).c_str(), name->c_str(), label.value.data(), label.value.size(), 0) != 0) {
-      error = Errno::Last();
+    if (name.ok()) {
+      if (!CanCarry(st.st_mode, *name)) continue;
+      const int rc = setxattr(ProcPath(fd).c_str(), name->c_str(), label.value.data(), label.value.size(), 0);
+      if (rc != 0) error = Errno::Last();
     }
     if (!error.ok() && error != Errno(EOPNOTSUPP)) return error;
   }
