@@ -79,8 +79,9 @@ class [[nodiscard]] ScopedCredentials {
   uint64_t saved_effective_ = 0;
 };
 
-// While it lives and `drop` was true, the thread lacks CAP_FSETID, so that the host's kernel clears set-user-id and
-// set-group-id bits on write and truncate as it would for an ordinary user (FUSE_HANDLE_KILLPRIV_V2).
+// While it lives and `drop` was true, the thread changes files as an ordinary user does. It lacks CAP_FSETID, so that the
+// host's kernel clears set-user-id and set-group-id bits on write and truncate (FUSE_HANDLE_KILLPRIV_V2); and
+// CAP_SYS_RESOURCE, so that quotas count and the blocks that a file system reserves stay reserved.
 class [[nodiscard]] ScopedKillPriv {
  public:
   explicit ScopedKillPriv(bool drop);
