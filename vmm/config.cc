@@ -12,8 +12,27 @@ namespace {
 
 constexpr size_t kTagMax = 36;
 
+// Options that are good each, but not in this company.
+absl::Status ValidateTogether(const ShareConfig& share) {
+  const auto refuse = [&share](absl::string_view reason) {
+    return absl::InvalidArgumentError(absl::StrCat("share: tag '", share.tag, "': ", reason));
+  };
+  const fs::ShareOptions& options = share.options;
+  if (options.writeback && share.dax_window != ByteCount(0)) {
+    return refuse("writeback does not go with dax-window: the guest keeps mtime itself then, and stores through the "
+                  "window would leave it as it was");
+  }
+  if (options.writeback && (options.cache == fs::CacheMode::kNever || options.cache == fs::CacheMode::kMetadata)) {
+    return refuse("writeback does not go with cache=never or cache=metadata, which have the guest keep no data");
+  }
+  if (!options.xattr && !options.xattr_map.identity()) {
+    return refuse("xattr-map does not go with no-xattr, which leaves no attribute to map");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ValidateShare(const ShareConfig& share) {
-  if (share.path.empty()) return absl::InvalidArgumentError("share: path= is missing or empty");
+  if (share.options.path.empty()) return absl::InvalidArgumentError("share: path= is missing or empty");
   if (share.tag.empty()) return absl::InvalidArgumentError("share: tag= is missing or empty");
   if (share.tag.size() > kTagMax) {
     return absl::InvalidArgumentError(absl::StrCat("share: tag '", share.tag, "' has ", share.tag.size(),
@@ -26,7 +45,7 @@ absl::Status ValidateShare(const ShareConfig& share) {
     return absl::InvalidArgumentError(absl::StrCat(
         "share: tag '", share.tag, "': dax-window=", FormatSize(share.dax_window), " is not a multiple of 2 MiB"));
   }
-  return absl::OkStatus();
+  return ValidateTogether(share);
 }
 
 }  // namespace

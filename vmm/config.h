@@ -9,15 +9,16 @@
 #include "absl/status/status.h"
 #include "base/units.h"
 #include "devices/virtio_fs/dax/policy.h"
+#include "devices/virtio_fs/fs/share_options.h"
 
 namespace daxvmm::vmm {
 
 // A host directory that the guest mounts by its tag.
 struct ShareConfig {
-  std::string path;
+  // The directory, and how it is served. `max_descriptors` 0: an equal part of three quarters of RLIMIT_NOFILE.
+  fs::ShareOptions options;
   std::string tag;       // 1 to 36 bytes, without a newline; unique in the machine
   ByteCount dax_window;  // a multiple of 2 MiB; 0: no window, hence no DAX
-  bool read_only = false;
   // Rules that stand before the machine's for files of this share.
   std::optional<dax::Policy> policy;
 };

@@ -11,7 +11,7 @@ namespace {
 MachineConfig Good() {
   MachineConfig config;
   config.kernel = "vmlinuz";
-  config.shares.push_back({.path = "/srv", .tag = "data", .dax_window = MiB(64)});
+  config.shares.push_back({.options = {.path = "/srv"}, .tag = "data", .dax_window = MiB(64)});
   return config;
 }
 
@@ -23,7 +23,7 @@ TEST(ConfigTest, AcceptsTheLimits) {
   config.memory = kMinMemory;
   config.shares[0].tag = std::string(36, 't');
   for (unsigned i = 1; i < layout::kMaxVirtioDevices; ++i) {
-    config.shares.push_back({.path = "/srv", .tag = std::to_string(i)});
+    config.shares.push_back({.options = {.path = "/srv"}, .tag = std::to_string(i)});
   }
   EXPECT_TRUE(Validate(config).ok()) << Error(config);
 }
@@ -40,7 +40,7 @@ TEST(ConfigTest, NamesTheFieldAtFault) {
   EXPECT_EQ(broken([](auto& c) { c.memory = MiB(31); }), "mem: 31 MiB is not between 32 MiB and 1 TiB");
   EXPECT_EQ(broken([](auto& c) { c.memory += ByteCount(1); }), "mem: 536870913 B is not a multiple of 4 KiB");
   EXPECT_EQ(broken([](auto& c) { c.cmdline.push_back('\0'); }), "cmdline: must not contain a NUL byte");
-  EXPECT_EQ(broken([](auto& c) { c.shares[0].path.clear(); }), "share: path= is missing or empty");
+  EXPECT_EQ(broken([](auto& c) { c.shares[0].options.path.clear(); }), "share: path= is missing or empty");
   EXPECT_EQ(broken([](auto& c) { c.shares[0].tag.clear(); }), "share: tag= is missing or empty");
   EXPECT_EQ(broken([](auto& c) { c.shares[0].tag = std::string(37, 't'); }).substr(0, 13), "share: tag 't");
   EXPECT_EQ(broken([](auto& c) { c.shares[0].tag = "a\nb"; }), "share: tag= must not contain a newline or a NUL byte");
@@ -49,10 +49,41 @@ TEST(ConfigTest, NamesTheFieldAtFault) {
   EXPECT_EQ(broken([](auto& c) { c.shares.push_back(c.shares[0]); }), "share: tag 'data' is given twice");
 }
 
+TEST(ConfigTest, RefusesOptionsOfAShareThatContradictEachOther) {
+  const auto with = [](auto change) {
+    MachineConfig config = Good();
+    change(config.shares[0]);
+    return Error(config);
+  };
+  EXPECT_EQ(with([](auto& s) { s.options.writeback = true; }),
+            "share: tag 'data': writeback does not go with dax-window: the guest keeps mtime itself then, and stores "
+            "through the window would leave it as it was");
+  const auto cached = [&with](fs::CacheMode mode) {
+    return with([mode](auto& s) {
+      s.dax_window = ByteCount(0);
+      s.options.writeback = true;
+      s.options.cache = mode;
+    });
+  };
+  EXPECT_EQ(cached(fs::CacheMode::kAuto), "");
+  EXPECT_EQ(cached(fs::CacheMode::kAlways), "");
+  for (const fs::CacheMode mode : {fs::CacheMode::kNever, fs::CacheMode::kMetadata}) {
+    EXPECT_EQ(cached(mode),
+              "share: tag 'data': writeback does not go with cache=never or cache=metadata, which have the guest keep "
+              "no data");
+  }
+  EXPECT_EQ(with([](auto& s) {
+              s.options.xattr = false;
+              ASSERT_TRUE(s.options.xattr_map.AddRule("deny:user.").ok());
+            }),
+            "share: tag 'data': xattr-map does not go with no-xattr, which leaves no attribute to map");
+  EXPECT_EQ(with([](auto& s) { s.options.xattr = false; }), "");
+}
+
 TEST(ConfigTest, LimitsTheNumberOfSharesByInterruptLines) {
   MachineConfig config = Good();
   for (unsigned i = 0; i < layout::kMaxVirtioDevices; ++i) {
-    config.shares.push_back({.path = "/srv", .tag = std::to_string(i)});
+    config.shares.push_back({.options = {.path = "/srv"}, .tag = std::to_string(i)});
   }
   EXPECT_EQ(Error(config),
             "share: given 17 times, but only 16 are possible: each share needs an interrupt line of its own");

@@ -30,17 +30,12 @@ dax::Policy ComposePolicy(const MachineConfig& config) {
   return policy;
 }
 
-struct DescriptorBounds {
-  uint64_t nodes = 0;
-  uint64_t handles = 0;
-};
-
-// What one share may hold, so that all of them together leave the process a quarter of its descriptors: a node and a
-// handle cost one each.
-DescriptorBounds SplitDescriptors(size_t shares) {
+// What one share may hold, so that all of them together leave the process a quarter of its descriptors. 0: as the share
+// decides by itself.
+uint64_t DescriptorsPerShare(size_t shares) {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || shares == 0) return {};
-  return {.nodes = limit.rlim_cur / 2 / shares, .handles = limit.rlim_cur / 4 / shares};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || shares == 0) return 0;
+  return limit.rlim_cur / 4 * 3 / shares;
 }
 
 }  // namespace
@@ -119,7 +114,7 @@ absl::Status Machine::BuildMemory(std::span<const kvm_cpuid_entry2> cpuid) {
     if (!window.ok()) return Prefix(window.status(), absl::StrCat("share: tag '", share.tag, "': dax-window: "));
     windows_.back() = std::make_unique<memory::MappingWindow>(*std::move(window));
     regions.push_back({plan_.windows[i].base, share.dax_window, windows_.back()->host(), memory::RegionKind::kWindow,
-                       !share.read_only});
+                       !share.options.read_only});
   }
   ASSIGN_OR_RETURN(memory_, memory::GuestMemory::Create(std::move(regions)));
   uint32_t slot = 0;
@@ -138,15 +133,13 @@ absl::Status Machine::BuildPlatform() {
 }
 
 absl::Status Machine::BuildShares() {
-  const DescriptorBounds bounds = SplitDescriptors(config_.shares.size());
+  const uint64_t descriptors = DescriptorsPerShare(config_.shares.size());
   for (size_t i = 0; i < config_.shares.size(); ++i) {
     const ShareConfig& config = config_.shares[i];
     virtio_fs::VirtioFsOptions options;
     options.tag = config.tag;
-    options.share.path = config.path;
-    options.share.read_only = config.read_only;
-    options.share.max_nodes = bounds.nodes;
-    options.share.max_handles = bounds.handles;
+    options.share = config.options;
+    if (options.share.max_descriptors == 0) options.share.max_descriptors = descriptors;
     if (windows_[i] != nullptr) options.window = virtio_fs::WindowPlace{windows_[i].get(), plan_.windows[i].base};
     Share share;
     share.window = windows_[i].get();
@@ -160,7 +153,7 @@ absl::Status Machine::BuildShares() {
       guard_.Add({.name = config.tag,
                   .base = plan_.windows[i].base,
                   .size = plan_.windows[i].size,
-                  .read_only = config.read_only,
+                  .read_only = config.options.read_only,
                   .describe_unusable = [window] { return window->DescribeUnusable(); },
                   .describe_at = [window](WindowOffset at) { return window->Describe(at); }});
     }

@@ -9,6 +9,7 @@
 #include "base/command_line.h"
 #include "base/size_text.h"
 #include "base/status.h"
+#include "devices/virtio_fs/fs/share_option_text.h"
 #include "vmm/layout.h"
 
 namespace daxvmm::vmm {
@@ -71,12 +72,13 @@ std::vector<FlagSpec> Flags(RunOptions* options) {
        }},
       {"mem", "SIZE", "Guest memory, such as 512M or 2G. Default: 512M",
        [machine](absl::string_view v) { return SetSize(v, &machine->memory); }},
-      {"share", "path=DIR,tag=TAG[,dax-window=SIZE][,policy=POLICY][,readonly]",
+      {"share", "path=DIR,tag=TAG[,dax-window=SIZE][,policy=POLICY][,OPTION...]",
        absl::StrCat("A host directory that the guest mounts with: mount -t virtiofs TAG /mnt\n",
-                    "dax-window=SIZE  a DAX window, a multiple of 2 MiB: files that the policy allows are mapped\n",
-                    "                 into the guest instead of copied. It costs the guest 1/64 of SIZE in memory.\n",
-                    "policy=POLICY    rules for this share that stand before those of --policy\n",
-                    "readonly         the guest cannot change anything in it\n",
+                    "dax-window=SIZE           a DAX window, a multiple of 2 MiB: files that the policy allows are\n",
+                    "                          mapped into the guest instead of copied. It costs the guest 1/64 of\n",
+                    "                          SIZE in memory\n",
+                    "policy=POLICY             rules for this share that stand before those of --policy\n",
+                    fs::DescribeShareOptions(),
                     "A comma in a value is written twice. May be given up to ", layout::kMaxVirtioDevices,
                     " times: one interrupt line each."),
        [machine](absl::string_view v) -> absl::Status {
@@ -123,7 +125,7 @@ absl::StatusOr<ShareConfig> ParseShare(absl::string_view text) {
   for (const std::string& field : SplitFields(text)) {
     absl::string_view value = field;
     if (absl::ConsumePrefix(&value, "path=")) {
-      share.path = std::string(value);
+      share.options.path = std::string(value);
     } else if (absl::ConsumePrefix(&value, "tag=")) {
       share.tag = std::string(value);
     } else if (absl::ConsumePrefix(&value, "dax-window=")) {
@@ -134,11 +136,8 @@ absl::StatusOr<ShareConfig> ParseShare(absl::string_view text) {
       absl::StatusOr<dax::Policy> policy = dax::ParsePolicyName(value);
       if (!policy.ok()) return absl::InvalidArgumentError(absl::StrCat("policy=", policy.status().message()));
       share.policy = *std::move(policy);
-    } else if (field == "readonly") {
-      share.read_only = true;
     } else {
-      return absl::InvalidArgumentError(
-          absl::StrCat("'", field, "' is not one of path=, tag=, dax-window=, policy=, readonly"));
+      RETURN_IF_ERROR(fs::ApplyShareOption(field, &share.options));
     }
   }
   return share;

@@ -25,7 +25,8 @@ struct RunOptions {
 // `arguments` are those behind "run". INVALID_ARGUMENT with one line that names the flag, as "--flag: reason".
 absl::StatusOr<RunOptions> ParseRunOptions(std::span<const char* const> arguments);
 
-// "path=DIR,tag=T[,dax-window=SIZE][,policy=NAME][,readonly]"; a comma in a value is written as ",,".
+// "path=DIR,tag=T[,dax-window=SIZE][,policy=NAME][,OPTION...]", with the options of fs::ApplyShareOption; a comma in a
+// value is written as ",,".
 absl::StatusOr<ShareConfig> ParseShare(absl::string_view text);
 
 // What `daxvmm run --help` prints.

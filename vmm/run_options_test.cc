@@ -36,18 +36,32 @@ TEST(RunOptionsTest, TakesEveryFlag) {
   EXPECT_EQ(options->log_level, LogLevel::kDebug);
   ASSERT_EQ(options->machine.shares.size(), 1u);
   const ShareConfig& share = options->machine.shares[0];
-  EXPECT_EQ(share.path, "/srv");
+  EXPECT_EQ(share.options.path, "/srv");
   EXPECT_EQ(share.tag, "data");
   EXPECT_EQ(share.dax_window, MiB(64));
-  EXPECT_TRUE(share.read_only);
+  EXPECT_TRUE(share.options.read_only);
   EXPECT_EQ(share.policy, dax::ParsePolicyName("always").value());
 }
 
 TEST(RunOptionsTest, ADoubledCommaIsAComma) {
   const auto share = ParseShare("path=/a,,b,tag=x,,");
   ASSERT_TRUE(share.ok()) << share.status();
-  EXPECT_EQ(share->path, "/a,b");
+  EXPECT_EQ(share->options.path, "/a,b");
   EXPECT_EQ(share->tag, "x,");
+}
+
+TEST(RunOptionsTest, AShareTakesTheOptionsOfTheFileServer) {
+  const auto share = ParseShare(
+      "path=/a,tag=x,cache=always,attr-timeout=2,uid-map=0:1000:10,uid-map=10:3000:1,no-acl,settable-flags=ai,"
+      "max-descriptors=500");
+  ASSERT_TRUE(share.ok()) << share.status();
+  EXPECT_EQ(share->options.cache, fs::CacheMode::kAlways);
+  EXPECT_EQ(share->options.attr_timeout, absl::Seconds(2));
+  EXPECT_EQ(share->options.uid_map.ToHost(5), 1005u);
+  EXPECT_EQ(share->options.uid_map.ToHost(10), 3000u);
+  EXPECT_FALSE(share->options.posix_acl);
+  EXPECT_NE(share->options.settable_flags, 0u);
+  EXPECT_EQ(share->options.max_descriptors, 500u);
 }
 
 TEST(RunOptionsTest, HelpAsksForNothingElse) {
@@ -55,7 +69,7 @@ TEST(RunOptionsTest, HelpAsksForNothingElse) {
   const auto options = ParseRunOptions(arguments);
   ASSERT_TRUE(options.ok());
   EXPECT_TRUE(options->help);
-  for (const char* flag : {"--kernel", "--share", "--control", "--policy", "Exit status"}) {
+  for (const char* flag : {"--kernel", "--share", "--control", "--policy", "Exit status", "dax-window=SIZE", "uid-map=", "xattr-map="}) {
     EXPECT_NE(RunHelp().find(flag), std::string::npos) << flag;
   }
 }
@@ -65,12 +79,19 @@ TEST(RunOptionsTest, ErrorsAreOneLineThatNamesTheFlag) {
   EXPECT_EQ(Error({"--mem", "1M"}), "--mem: 1 MiB is not between 32 MiB and 1 TiB");
   EXPECT_EQ(Error({"--cpus", "-1"}), "--cpus: '-1' is not a number of CPUs");
   EXPECT_EQ(Error({"--share", "path=/a,tag=x,color=red"}),
-            "--share: 'color=red' is not one of path=, tag=, dax-window=, policy=, readonly");
+            "--share: 'color' is no option of a share");
   EXPECT_EQ(Error({"--share", "path=/a,tag="}), "--share: tag= is missing or empty");
   EXPECT_EQ(Error({"--share", "path=/a,tag=x,dax-window=3M"}),
             "--share: tag 'x': dax-window=3 MiB is not a multiple of 2 MiB");
   EXPECT_EQ(Error({"--share", "path=/a,tag=x,dax-window=huge"}),
             "--share: dax-window='huge' is not a size such as 512K, 64M or 2G");
+  EXPECT_EQ(Error({"--share", "path=/a,tag=x,cache=perhaps"}),
+            "--share: cache: 'perhaps' is not one of auto, always, never, metadata");
+  EXPECT_EQ(Error({"--share", "path=/a,tag=x,no-xattr=1"}), "--share: no-xattr: takes no value");
+  EXPECT_EQ(Error({"--share", "path=/a,tag=x,uid-map"}),
+            "--share: uid-map: needs a value: uid-map=GUEST:HOST:COUNT");
+  EXPECT_EQ(Error({"--share", "path=/a,tag=x,writeback,dax-window=2M"}).substr(0, 58),
+            "--share: tag 'x': writeback does not go with dax-window: t");
   EXPECT_EQ(Error({"--policy", "sometimes"}).substr(0, 10), "--policy: ");
   EXPECT_EQ(Error({"--log-level", "loud"}), "--log-level: 'loud' is not one of debug, info, warning, error");
   EXPECT_EQ(Error({"--control", ""}), "--control: must not be empty");

@@ -1,8 +1,6 @@
 #include "devices/virtio_fs/virtio_fs_device.h"
 
-#include <linux/fs.h>
 #include <linux/virtio_ids.h>
-#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <bit>
@@ -44,11 +42,15 @@ ByteCount MaxWrite(uint16_t queue_size) {
 // Where the window meets the file system.
 class VirtioFsDevice::MappingGlue final : public fuse::MappingHandler {
  public:
-  MappingGlue(dax::Window* window, dax::InodeStates* states, fuse::MappingSource* files)
-      : window_(window), states_(states), files_(files) {}
+  MappingGlue(dax::Window* window, dax::InodeStates* states, fs::PassthroughFs* fs)
+      : window_(window), states_(states), fs_(fs) {}
 
-  fuse::Errno SetupMapping(NodeId node, const fuse_setupmapping_in& in) override {
-    const fuse::Errno error = window_->Setup(node, in, *files_, states_->ToldSize(node));
+  fuse::Errno SetupMapping(const fuse::RequestContext& ctx, NodeId node, const fuse_setupmapping_in& in) override {
+    if ((in.flags & FUSE_SETUPMAPPING_FLAG_WRITE) != 0) {
+      const fuse::Errno error = fs_->DropPrivilegesBeforeStores(ctx, node);
+      if (!error.ok()) return error;
+    }
+    const fuse::Errno error = window_->Setup(node, in, *fs_, states_->ToldSize(node));
     if (error.ok()) states_->CountSetupMapping(node);
     return error;
   }
@@ -59,7 +61,7 @@ class VirtioFsDevice::MappingGlue final : public fuse::MappingHandler {
  private:
   dax::Window* const window_;
   dax::InodeStates* const states_;
-  fuse::MappingSource* const files_;
+  fs::PassthroughFs* const fs_;
 };
 
 class VirtioFsDevice::SessionGlue final : public fuse::SessionListener {
@@ -150,13 +152,6 @@ std::optional<GuestPhysAddr> VirtioFsDevice::window_base() const {
   return options_.window ? std::optional(options_.window->base) : std::nullopt;
 }
 
-std::optional<bool> VirtioFsDevice::PersistentDaxFlag(NodeId node) const {
-  const fuse::Result<UniqueFd> file = fs_->OpenForMapping(node, /*writable=*/false);
-  if (!file.ok()) return std::nullopt;
-  fsxattr attributes = {};
-  return ioctl((*file).get(), FS_IOC_FSGETXATTR, &attributes) == 0 && (attributes.fsx_xflags & FS_XFLAG_DAX) != 0;
-}
-
 std::vector<LiveFile> VirtioFsDevice::ListFiles() const {
   std::unordered_map<NodeId, fs::LiveNode> nodes;
   for (fs::LiveNode& node : fs_->ListLiveNodes()) {
@@ -166,12 +161,18 @@ std::vector<LiveFile> VirtioFsDevice::ListFiles() const {
     const auto found = nodes.find(node);
     return found != nodes.end() ? std::optional(found->second.size) : std::nullopt;
   };
-  const auto flag = [this](NodeId node) { return PersistentDaxFlag(node); };
+  const auto set_id = [&nodes](NodeId node) {
+    const auto found = nodes.find(node);
+    return found != nodes.end() ? std::optional(found->second.set_id) : std::nullopt;
+  };
+  const auto capability = [this](NodeId node) { return fs_->HasSecurityCapability(node); };
+  const auto flag = [this](NodeId node) { return fs_->PersistentDaxHint(node); };
   std::unordered_map<NodeId, uint32_t> chunks;
   if (window_ != nullptr) chunks = window_->ChunksByNode();
 
   std::vector<LiveFile> files;
-  for (const dax::InodeReport& report : states_->Snapshot({.size = size, .persistent_dax_flag = flag})) {
+  for (const dax::InodeReport& report : states_->Snapshot(
+           {.size = size, .persistent_dax_flag = flag, .set_id = set_id, .security_capability = capability})) {
     const auto node = nodes.find(report.node);
     if (node == nodes.end()) continue;  // forgotten, or looked up, between the two lists
     const auto mapped = chunks.find(report.node);

@@ -99,7 +99,6 @@ class VirtioFsDevice final : public virtio::VirtioDevice {
   class SessionGlue;
 
   VirtioFsDevice(const VirtioFsOptions& options, const dax::PolicyStore* policy, std::unique_ptr<dax::Window> window);
-  std::optional<bool> PersistentDaxFlag(NodeId node) const;
 
   const VirtioFsOptions options_;
   const virtio_fs_config config_;

@@ -19,6 +19,8 @@ readonly packages_guest=(
 )
 # To run one level down, where the host's KVM cannot run kernels.
 readonly packages_nested=(qemu-system-x86)
+# For scripts/test --long only: to make a guest's root file system.
+readonly packages_long=(debootstrap e2fsprogs)
 
 # install_packages WHAT PACKAGE...: installs those that are missing; quick if none is.
 install_packages() {

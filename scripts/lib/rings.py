@@ -24,7 +24,12 @@ SANITIZERS = {
 }
 # The whole has 25 minutes; a sanitizer's turn, which builds everything anew, starts only before this.
 SANITIZER_START_LIMIT = 16 * 60
+# Seconds for a program of ring 5.
 LINUX_TIMEOUT = 900
+LONG_TIMEOUT = 2 * 60 * 60
+# With --long, for each test of Bazel's, which finds DAXVMM_LONG in its environment.
+LONG_OPTIONS = ["--test_env=DAXVMM_LONG=1", "--test_timeout=3600"]
+ONLY_LONG = "only with --long"
 # scripts/lib/nested: QEMU itself stood still. Whatever else ends the outer machine may be the doing of what ran in it.
 OUTER_MACHINE_STOOD_STILL = 123
 
@@ -169,12 +174,43 @@ def add_result(count, label, result, filtered):
 
 def run_linux(args):
     count = Count()
+    if not args.filter or case_names("//tests/linux:linux_test", args.filter):
+        count.add(run_linux_program(args, "linux_test", ["--timeout", str(LINUX_TIMEOUT)]))
+    names = case_names("//tests/linux:long_test", args.filter)
+    if names and args.long:
+        count.add(run_linux_program(args, "long_test", ["--timeout", str(LONG_TIMEOUT), "--rootfs"]))
+    elif names:
+        for name in names:
+            count.skip("//tests/linux:long_test " + name, ONLY_LONG)
+    return count
+
+
+def case_names(label, case_filter):
+    """The cases of a test that match, without running them; its label if it cannot be built."""
+    if subprocess.call(BAZEL + ["build", "--show_result=0", label], cwd=ROOT, stderr=subprocess.DEVNULL) != 0:
+        return ["(not built)"]
+    info = subprocess.run(BAZEL + ["info", "bazel-bin"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                          check=True)
+    program = os.path.join(info.stdout.strip(), label[2:].replace(":", "/"))
+    command = [program, "--gtest_list_tests"] + (["--gtest_filter=" + case_filter] if case_filter else [])
+    names, suite = [], ""
+    for line in subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines():
+        name = line.partition("#")[0].strip()
+        if line.startswith("  "):
+            names.append(suite + name)
+        else:
+            suite = name
+    return names
+
+
+def run_linux_program(args, program, options):
+    count = Count()
     with tempfile.TemporaryDirectory() as tmp:
-        report = os.path.join(tmp, "linux_test.xml")
-        command = [os.path.join(LIBRARY, "with-kvm"), "--timeout", str(LINUX_TIMEOUT), "--output", "linux_test.xml:" + report]
+        report = os.path.join(tmp, program + ".xml")
+        command = [os.path.join(LIBRARY, "with-kvm"), *options, "--output", "%s.xml:%s" % (program, report)]
         if args.kernel:
             command += ["--kernel", args.kernel, "--modules", args.modules]
-        command += ["linux_test", "--gtest_output=xml:@WORKDIR@/linux_test.xml"]
+        command += [program, "--gtest_output=xml:@WORKDIR@/%s.xml" % program]
         if args.filter:
             command.append("--gtest_filter=" + args.filter)
         status = subprocess.call(command)
@@ -184,11 +220,11 @@ def run_linux(args):
             status = subprocess.call(command)
         found = 0
         try:
-            found = count.add_xml(report, "//tests/linux:linux_test")
+            found = count.add_xml(report, "//tests/linux:" + program)
         except (OSError, ElementTree.ParseError):
             pass
         if status != 0 and count.failed == 0:
-            count.fail("//tests/linux:linux_test (status %d%s)" % (status, "" if found else ", no report"))
+            count.fail("//tests/linux:%s (status %d%s)" % (program, status, "" if found else ", no report"))
     return count
 
 
@@ -210,6 +246,7 @@ def parse_arguments():
     parser.add_argument("--filter", default="")
     parser.add_argument("--kernel")
     parser.add_argument("--modules")
+    parser.add_argument("--long", action="store_true")
     parser.add_argument("--sanitizers", action="store_true", default=None)
     parser.add_argument("--no-sanitizers", action="store_false", dest="sanitizers")
     args = parser.parse_args()
@@ -229,6 +266,7 @@ def run_rings(args, start):
     """{title: Count} in the order they ran."""
     counts = {}
     targets = test_targets()
+    long_options = LONG_OPTIONS if args.long else []
 
     def run(title, action):
         say("\n==== %s" % title)
@@ -251,12 +289,12 @@ def run_rings(args, start):
         elif not targets[ring]:
             skipped(title, "it has no tests")
         else:
-            run(title, lambda: run_bazel(targets[ring], [], args.filter))
+            run(title, lambda: run_bazel(targets[ring], long_options, args.filter))
     if args.sanitizers:
         inner = [target for ring in (1, 2) if ring in args.ring for target in targets[ring]]
         for name, (options, unfit) in SANITIZERS.items():
             title = "rings 1 and 2 under " + name
-            if time.monotonic() - start > SANITIZER_START_LIMIT:
+            if time.monotonic() - start > SANITIZER_START_LIMIT and not args.long:
                 skipped(title, "no time left (%d minutes have passed)" % ((time.monotonic() - start) / 60))
             else:
                 run(title, lambda: run_sanitized(inner, options, unfit, args.filter))

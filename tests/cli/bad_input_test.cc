@@ -62,7 +62,19 @@ TEST_F(BadInputTest, Shares) {
   ExpectRunRefused({"--share", "path=share,tag="}, {"--share", "tag=", "empty"});
   ExpectRunRefused({"--share", "path=share,tag=" + tag37}, {"--share", tag37, "36"});
   ExpectRunRefused({"--share", "path=share,tag=a\nb"}, {"--share", "newline"});
-  ExpectRunRefused({"--share", "path=share,tag=t,colour=red"}, {"--share", "'colour=red'"});
+  ExpectRunRefused({"--share", "path=share,tag=t,colour=red"}, {"--share", "'colour'"});
+  ExpectRunRefused({"--share", "path=share,tag=t,cache=sometimes"}, {"--share", "cache", "'sometimes'", "metadata"});
+  ExpectRunRefused({"--share", "path=share,tag=t,attr-timeout=-1"}, {"--share", "attr-timeout", "'-1'"});
+  ExpectRunRefused({"--share", "path=share,tag=t,uid-map=0:1"}, {"--share", "uid-map", "GUEST:HOST:COUNT"});
+  ExpectRunRefused({"--share", "path=share,tag=t,uid-map=0:0:9,uid-map=8:100:2"}, {"--share", "uid-map"});
+  ExpectRunRefused({"--share", "path=share,tag=t,gid-squash=nobody"}, {"--share", "gid-squash", "'nobody'"});
+  ExpectRunRefused({"--share", "path=share,tag=t,xattr-map=permit:x"}, {"--share", "xattr-map", "permit"});
+  ExpectRunRefused({"--share", "path=share,tag=t,dax-hint=paper"}, {"--share", "dax-hint", "'paper'"});
+  ExpectRunRefused({"--share", "path=share,tag=t,settable-flags=aZ"}, {"--share", "settable-flags", "'Z'"});
+  ExpectRunRefused({"--share", "path=share,tag=t,max-nodes=0"}, {"--share", "max-nodes", "'0'"});
+  ExpectRunRefused({"--share", "path=share,tag=t,readonly=yes"}, {"--share", "readonly", "no value"});
+  ExpectRunRefused({"--share", "path=share,tag=t,writeback,dax-window=2M"},
+                   {"--share", "'t'", "writeback", "dax-window"});
   ExpectRunRefused({"--share", "path=share,tag=t", "--share", "path=share,tag=t"}, {"--share", "'t'", "twice"});
   ExpectRunRefused({"--share", "path=share,tag=t,dax-window=3M"}, {"--share", "'t'", "3 MiB", "2 MiB"});
   ExpectRunRefused({"--share", "path=share,tag=t,dax-window=big"}, {"--share", "dax-window", "'big'"});

@@ -27,9 +27,10 @@ constexpr absl::Duration kPollInterval = absl::Milliseconds(20);
 
 std::vector<std::string> CommandLine(const GuestOptions& options) {
   // The console is the only output, and without "quiet" its boot messages alone take seconds.
-  std::vector<std::string> args = {options.daxvmm, "run",          "--kernel",  options.kernel,
-                                   "--initrd",     options.initrd, "--cpus",    absl::StrCat(options.cpus),
-                                   "--mem",        options.memory, "--cmdline", "console=ttyS0 quiet rdinit=/init"};
+  std::vector<std::string> args = {
+      options.daxvmm, "run", "--kernel", options.kernel, "--initrd", options.initrd, "--cpus",
+      absl::StrCat(options.cpus), "--mem", options.memory, "--cmdline",
+      absl::StrCat("console=ttyS0 quiet rdinit=/init ", options.kernel_arguments)};
   for (const std::string& share : options.shares) {
     args.push_back("--share");
     args.push_back(share);
@@ -44,7 +45,7 @@ std::vector<std::string> CommandLine(const GuestOptions& options) {
 }  // namespace
 
 LinuxGuest::LinuxGuest(pid_t pid, UniqueFd to_console, UniqueFd from_console)
-    : pid_(pid), to_console_(std::move(to_console)), from_console_(std::move(from_console)) {}
+    : pid_(pid), to_console_(std::move(to_console)), from_console_(std::move(from_console)), start_(absl::Now()) {}
 
 LinuxGuest::~LinuxGuest() {
   if (pid_ < 0) return;
@@ -53,6 +54,35 @@ LinuxGuest::~LinuxGuest() {
 }
 
 absl::StatusOr<std::unique_ptr<LinuxGuest>> LinuxGuest::Boot(const GuestOptions& options) {
+  ASSIGN_OR_RETURN(std::unique_ptr<LinuxGuest> guest, Start(options));
+  RETURN_IF_ERROR(guest->AwaitReady());
+  return guest;
+}
+
+absl::Status LinuxGuest::AwaitReady() {
+  RETURN_IF_ERROR(ReadUntil("@@READY", start_ + kBootDeadline, "the guest's init to be ready").status());
+  boot_seconds_ = absl::ToDoubleSeconds(absl::Now() - start_);
+  return absl::OkStatus();
+}
+
+absl::Status LinuxGuest::LogIn(absl::Duration deadline) {
+  const absl::Time until = absl::Now() + deadline;
+  RETURN_IF_ERROR(ReadText("login: ", until));
+  boot_seconds_ = absl::ToDoubleSeconds(absl::Now() - start_);
+  RETURN_IF_ERROR(Type("root\n"));
+  RETURN_IF_ERROR(ReadText("# ", until));
+  // Not bash: it edits its line.
+  RETURN_IF_ERROR(Type("exec sh\n"));
+  RETURN_IF_ERROR(ReadText("# ", until));
+  // As tests/linux/guest/init does. The terminal echoes this once; the marker must not stand in it.
+  RETURN_IF_ERROR(
+      Type("dmesg -n 1; stty -echo -onlcr; answer() { printf '\\n@@BEGIN %s\\n' \"$1\"; eval \"$2\"; "
+           "printf '\\n@@END %s %s\\n' \"$1\" \"$?\"; }; printf '\\n@%s\\n' @READY; "
+           "while read -r verb id command; do if [ \"$verb\" = RUN ]; then answer \"$id\" \"$command\"; fi; done\n"));
+  return ReadUntil("@@READY", until, "the guest's shell to be ready").status();
+}
+
+absl::StatusOr<std::unique_ptr<LinuxGuest>> LinuxGuest::Start(const GuestOptions& options) {
   // A write to a machine that has ended is to be an error, not the end of the test program.
   signal(SIGPIPE, SIG_IGN);
   int in[2];
@@ -69,7 +99,6 @@ absl::StatusOr<std::unique_ptr<LinuxGuest>> LinuxGuest::Boot(const GuestOptions&
   for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);
 
-  const absl::Time start = absl::Now();
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid < 0) return ErrnoStatus(errno, "fork");
@@ -86,10 +115,6 @@ absl::StatusOr<std::unique_ptr<LinuxGuest>> LinuxGuest::Boot(const GuestOptions&
   std::unique_ptr<LinuxGuest> guest(new LinuxGuest(pid, std::move(to_console), std::move(from_console)));
   console_in.reset();
   console_out.reset();
-
-  absl::StatusOr<Passage> ready = guest->ReadUntil("@@READY", start + kBootDeadline, "the guest's init to be ready");
-  if (!ready.ok()) return ready.status();
-  guest->boot_seconds_ = absl::ToDoubleSeconds(absl::Now() - start);
   return guest;
 }
 
@@ -130,13 +155,28 @@ absl::StatusOr<LinuxGuest::Passage> LinuxGuest::ReadUntil(const std::string& mar
       unread_.erase(0, line_end);  // the newline stays: the next marker may follow at once
       return passage;
     }
-    bool end = false;
-    if (ReadMore(deadline, &end)) continue;
-    if (!end) return absl::DeadlineExceededError(absl::StrCat("waited in vain for ", what, "\n", ConsoleTail()));
-    absl::StatusOr<int> status = WaitForExit(absl::Seconds(10));
-    return absl::UnavailableError(absl::StrCat("daxvmm ended (status ", status.ok() ? absl::StrCat(*status) : "unknown",
-                                               ") while waiting for ", what, "\n", ConsoleTail()));
+    RETURN_IF_ERROR(ReadOn(deadline, what));
   }
+}
+
+absl::Status LinuxGuest::ReadText(const std::string& text, absl::Time deadline) {
+  for (;;) {
+    const size_t found = unread_.find(text);
+    if (found != std::string::npos) {
+      unread_.erase(0, found + text.size());
+      return absl::OkStatus();
+    }
+    RETURN_IF_ERROR(ReadOn(deadline, absl::StrCat("'", text, "' on the console")));
+  }
+}
+
+absl::Status LinuxGuest::ReadOn(absl::Time deadline, const std::string& what) {
+  bool end = false;
+  if (ReadMore(deadline, &end)) return absl::OkStatus();
+  if (!end) return absl::DeadlineExceededError(absl::StrCat("waited in vain for ", what, "\n", ConsoleTail()));
+  absl::StatusOr<int> status = WaitForExit(absl::Seconds(10));
+  return absl::UnavailableError(absl::StrCat("daxvmm ended (status ", status.ok() ? absl::StrCat(*status) : "unknown",
+                                             ") while waiting for ", what, "\n", ConsoleTail()));
 }
 
 absl::Status LinuxGuest::WriteLine(const std::string& line) {

@@ -31,6 +31,7 @@ struct GuestOptions {
   std::string initrd;
   std::vector<std::string> shares;  // values of --share
   std::string control_socket;       // empty: no control plane
+  std::string kernel_arguments;     // for the kernel or /init, behind those that every guest gets
   int cpus = 1;
   std::string memory = "512M";
 };
@@ -44,6 +45,11 @@ class LinuxGuest {
  public:
   // Returns when the guest is ready for commands. The error holds the end of the console.
   static absl::StatusOr<std::unique_ptr<LinuxGuest>> Boot(const GuestOptions& options);
+  // Does not wait for the guest: AwaitReady does, or LogIn for one that boots into a login prompt.
+  static absl::StatusOr<std::unique_ptr<LinuxGuest>> Start(const GuestOptions& options);
+  absl::Status AwaitReady();
+  // Waits for the prompt, logs in as root, who has no password, and has the shell obey the line protocol.
+  absl::Status LogIn(absl::Duration deadline);
   // Kills what is still running.
   ~LinuxGuest();
   LinuxGuest(const LinuxGuest&) = delete;
@@ -66,7 +72,7 @@ class LinuxGuest {
   absl::StatusOr<int> Shutdown();
 
   std::string ConsoleTail() const;
-  // Seconds from the start of daxvmm to "ready".
+  // Seconds from the start of daxvmm to "ready", or to the login prompt.
   double boot_seconds() const { return boot_seconds_; }
 
  private:
@@ -79,6 +85,10 @@ class LinuxGuest {
     std::string rest_of_line;
   };
   absl::StatusOr<Passage> ReadUntil(const std::string& marker, absl::Time deadline, const std::string& what);
+  // Reads until `text` has come, wherever in a line, and consumes it.
+  absl::Status ReadText(const std::string& text, absl::Time deadline);
+  // Reads more for one of these two: an error at the deadline or when the machine has ended.
+  absl::Status ReadOn(absl::Time deadline, const std::string& what);
   // Appends what the console has, waiting for it until `deadline`. False at the deadline or the console's end.
   bool ReadMore(absl::Time deadline, bool* end);
   absl::Status WriteLine(const std::string& line);
@@ -87,6 +97,7 @@ class LinuxGuest {
   int exit_status_ = 0;
   UniqueFd to_console_;
   UniqueFd from_console_;
+  absl::Time start_;
   std::string unread_ = "\n";  // begins at the start of a line
   std::string log_;
   int next_id_ = 1;

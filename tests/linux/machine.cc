@@ -19,6 +19,7 @@ ABSL_FLAG(std::string, kernel, "", "the guest's kernel");
 ABSL_FLAG(std::string, initrd, "", "the guest's initramfs, as scripts/lib/with-kvm makes it");
 ABSL_FLAG(std::string, workdir, "", "an existing directory for shares and sockets");
 ABSL_FLAG(std::string, ext4_dir, "", "a writable directory on ext4; without it what needs one is skipped");
+ABSL_FLAG(std::string, rootfs, "", "a Debian tree, to be changed; without it what needs one is skipped");
 
 namespace daxvmm::linux_test {
 namespace {
@@ -57,16 +58,24 @@ absl::StatusOr<Environment> EnvironmentFromFlags() {
   RETURN_IF_ERROR(CheckPath("initrd", environment.initrd));
   RETURN_IF_ERROR(CheckPath("workdir", environment.workdir));
   if (!environment.ext4_dir.empty()) RETURN_IF_ERROR(CheckPath("ext4_dir", environment.ext4_dir));
+  environment.rootfs = absl::GetFlag(FLAGS_rootfs);
+  if (!environment.rootfs.empty()) RETURN_IF_ERROR(CheckPath("rootfs", environment.rootfs));
   return environment;
 }
 
 absl::StatusOr<Machine> BootMachine(const Environment& environment, GuestOptions options) {
+  ASSIGN_OR_RETURN(Machine machine, StartMachine(environment, std::move(options)));
+  RETURN_IF_ERROR(machine.guest->AwaitReady());
+  return machine;
+}
+
+absl::StatusOr<Machine> StartMachine(const Environment& environment, GuestOptions options) {
   options.daxvmm = environment.daxvmm;
   options.kernel = environment.kernel;
   options.initrd = environment.initrd;
   options.control_socket = absl::StrCat(environment.workdir, "/control-", getpid());
   Machine machine;
-  ASSIGN_OR_RETURN(machine.guest, LinuxGuest::Boot(options));
+  ASSIGN_OR_RETURN(machine.guest, LinuxGuest::Start(options));
   // The server may come up after the guest.
   const absl::Time until = absl::Now() + kControlDeadline;
   for (;;) {

@@ -14,13 +14,14 @@
 
 namespace daxvmm::linux_test {
 
-// From the flags --daxvmm, --kernel, --initrd, --workdir, --ext4_dir, which machine.cc defines.
+// From the flags --daxvmm, --kernel, --initrd, --workdir, --ext4_dir, --rootfs, which machine.cc defines.
 struct Environment {
   std::string daxvmm;
   std::string kernel;
   std::string initrd;
   std::string workdir;   // an existing directory for shares and sockets
   std::string ext4_dir;  // a writable directory on ext4; empty if there is none
+  std::string rootfs;    // a Debian tree, as scripts/lib/fetch-rootfs makes it; empty if there is none
 };
 // INVALID_ARGUMENT naming the flag that lacks a value or points nowhere.
 absl::StatusOr<Environment> EnvironmentFromFlags();
@@ -35,6 +36,8 @@ struct Machine {
 };
 // `options` says all but the paths and the control socket, which come from `environment`.
 absl::StatusOr<Machine> BootMachine(const Environment& environment, GuestOptions options);
+// The same, but without waiting for the guest: see LinuxGuest::Start.
+absl::StatusOr<Machine> StartMachine(const Environment& environment, GuestOptions options);
 
 // nullopt if the guest does not hold the file.
 absl::StatusOr<std::optional<v1::LiveFile>> FindFile(Machine& machine, const std::string& tag, const std::string& path);

@@ -39,7 +39,7 @@ class MappingReader : public fuse::MappingHandler {
  public:
   MappingReader(fuse::MappingSource* source, Findings* findings) : source_(*source), findings_(*findings) {}
 
-  fuse::Errno SetupMapping(NodeId node, const fuse_setupmapping_in& in) override {
+  fuse::Errno SetupMapping(const fuse::RequestContext& /*ctx*/, NodeId node, const fuse_setupmapping_in& in) override {
     const bool writable = (in.flags & FUSE_SETUPMAPPING_FLAG_WRITE) != 0;
     const fuse::Result<UniqueFd> file = source_.OpenForMapping(node, writable);
     if (!file.ok()) return file.error();

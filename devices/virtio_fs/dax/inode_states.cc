@@ -34,14 +34,24 @@ uint32_t InodeStates::AttrFlags(const fuse::InodeFacts& facts, fuse::AttrReply r
   if (!S_ISREG(facts.mode)) return 0;
   const std::shared_ptr<const PolicySnapshot> policy = policy_->Get();
   std::optional<bool> persistent_dax_flag;
+  std::optional<bool> security_capability;
   const auto ask_flag = [&] {
     persistent_dax_flag = facts.persistent_dax_flag();
     return *persistent_dax_flag;
   };
-  const Decision decision =
-      Decide(policy->policy,
-             {.share_tag = share_tag_, .regular_file = true, .size = facts.size, .persistent_dax_flag = ask_flag});
-  const bool flag = decision.dax && per_file_dax_.load(std::memory_order_acquire);
+  const auto ask_capability = [&] {
+    security_capability = facts.security_capability();
+    return *security_capability;
+  };
+  // Without per-file DAX no answer would say it, so nothing is asked of the host either.
+  const bool flag = per_file_dax_.load(std::memory_order_acquire) &&
+                    Decide(policy->policy, {.share_tag = share_tag_,
+                                            .regular_file = true,
+                                            .set_id = fuse::IsSetId(facts.mode),
+                                            .size = facts.size,
+                                            .persistent_dax_flag = ask_flag,
+                                            .security_capability = ask_capability})
+                        .dax;
   {
     Shard& shard = ShardOf(facts.node);
     MutexLock lock(&shard.mu);
@@ -54,6 +64,8 @@ uint32_t InodeStates::AttrFlags(const fuse::InodeFacts& facts, fuse::AttrReply r
     const auto record = shard.records.find(facts.node);
     if (record != shard.records.end()) {
       record->second.size = facts.size;
+      record->second.set_id = fuse::IsSetId(facts.mode);
+      if (security_capability) record->second.security_capability = security_capability;
       if (persistent_dax_flag) record->second.persistent_dax_flag = persistent_dax_flag;
     }
   }
@@ -110,9 +122,17 @@ std::vector<InodeReport> InodeStates::Snapshot(const CurrentFacts& current) cons
       const NodeId node = node_id;
       const std::optional<bool> recorded_flag = record.persistent_dax_flag;
       const auto flag = [&] { return current.persistent_dax_flag(node).value_or(recorded_flag.value_or(false)); };
+      const std::optional<bool> recorded_capability = record.security_capability;
+      const auto capability = [&] {
+        return current.security_capability(node).value_or(recorded_capability.value_or(false));
+      };
       const ByteCount size = current.size(node).value_or(record.size);
-      const Decision decision = Decide(
-          policy->policy, {.share_tag = share_tag_, .regular_file = true, .size = size, .persistent_dax_flag = flag});
+      const Decision decision = Decide(policy->policy, {.share_tag = share_tag_,
+                                                        .regular_file = true,
+                                                        .set_id = current.set_id(node).value_or(record.set_id),
+                                                        .size = size,
+                                                        .persistent_dax_flag = flag,
+                                                        .security_capability = capability});
       reports.push_back({.node = node,
                          .size = size,
                          .decision_dax = decision.dax,

@@ -65,6 +65,10 @@ class InodeStates final : public fuse::InodeObserver {
   struct CurrentFacts {
     absl::FunctionRef<std::optional<ByteCount>(NodeId)> size;
     absl::FunctionRef<std::optional<bool>(NodeId)> persistent_dax_flag;  // only if a rule needs it
+    absl::FunctionRef<std::optional<bool>(NodeId)> set_id = AsRecorded;
+    absl::FunctionRef<std::optional<bool>(NodeId)> security_capability = AsRecorded;  // only if a rule says DAX
+
+    static std::optional<bool> AsRecorded(NodeId /*node*/) { return std::nullopt; }
   };
   // Every live regular file, in no order, each decided under the policy in force.
   std::vector<InodeReport> Snapshot() const;
@@ -75,7 +79,9 @@ class InodeStates final : public fuse::InodeObserver {
  private:
   struct Record {
     ByteCount size;  // as last told
+    bool set_id = false;
     std::optional<bool> persistent_dax_flag;
+    std::optional<bool> security_capability;
     bool told_dax = false;
     uint64_t told_generation = 0;
     uint64_t setup_mappings = 0;

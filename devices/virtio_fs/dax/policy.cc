@@ -163,10 +163,13 @@ Policy PrependForShare(const Policy& machine, absl::string_view share_tag, const
 Decision Decide(const Policy& policy, const Facts& facts) {
   // The guest looks at the flag on any inode, and evicts one that cannot be DAX at each close (fs/fuse/inode.c).
   if (!facts.regular_file) return {.dax = false, .rule = kRegularFilesOnlyRuleName};
-  for (const Rule& rule : policy.rules) {
-    if (Matches(rule, facts)) return {.dax = Yields(rule.outcome, facts), .rule = rule.name};
-  }
-  return {.dax = Yields(policy.default_outcome, facts), .rule = kDefaultRuleName};
+  if (facts.set_id) return {.dax = false, .rule = kSetIdRuleName};
+  const auto first = std::ranges::find_if(policy.rules, [&facts](const Rule& rule) { return Matches(rule, facts); });
+  const Decision decision = first != policy.rules.end()
+                                ? Decision{.dax = Yields(first->outcome, facts), .rule = first->name}
+                                : Decision{.dax = Yields(policy.default_outcome, facts), .rule = kDefaultRuleName};
+  if (decision.dax && facts.security_capability()) return {.dax = false, .rule = kSecurityCapabilityRuleName};
+  return decision;
 }
 
 }  // namespace daxvmm::dax

@@ -62,13 +62,19 @@ Policy PrependForShare(const Policy& machine, absl::string_view share_tag, const
 struct Facts {
   absl::string_view share_tag;
   bool regular_file = false;
+  // Set-user-id, or set-group-id and executable by its group: what a write by an ordinary user would clear.
+  bool set_id = false;
   ByteCount size;
   absl::FunctionRef<bool()> persistent_dax_flag;  // called only if a rule needs it
+  // Whether the file carries security.capability. Called only if a rule says DAX.
+  absl::FunctionRef<bool()> security_capability = NotSo;
+
+  static bool NotSo() { return false; }
 };
 
 struct Decision {
   bool dax = false;
-  // The rule's name, "default", or "builtin:regular-files-only".
+  // The rule's name, "default", or one of the builtin rules below, which no policy overrides.
   absl::string_view rule;  // points into the policy or to a literal
 
   bool operator==(const Decision&) const = default;
@@ -76,6 +82,9 @@ struct Decision {
 
 inline constexpr absl::string_view kDefaultRuleName = "default";
 inline constexpr absl::string_view kRegularFilesOnlyRuleName = "builtin:regular-files-only";
+// A store through a mapping clears neither set-id bits nor capabilities, as a write must (FUSE_HANDLE_KILLPRIV_V2).
+inline constexpr absl::string_view kSetIdRuleName = "builtin:set-id";
+inline constexpr absl::string_view kSecurityCapabilityRuleName = "builtin:security-capability";
 
 Decision Decide(const Policy& policy, const Facts& facts);
 

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 
 #include <utility>
 
@@ -13,8 +12,6 @@ using fuse::Errno;
 
 constexpr size_t kListSlice = 512;
 constexpr size_t kMaxListedPath = 4096;
-// File times come from the kernel's coarse clock, whose grain is a tick: 10 ms at CONFIG_HZ=100.
-constexpr int64_t kTimeStampGrainNs = 20'000'000;
 
 }  // namespace
 
@@ -34,11 +31,7 @@ fuse::Result<struct statx> StatInode(int fd) {
 bool Inode::UnchangedSinceLastOpen(const struct statx& stx) {
   const Stamp now{stx.stx_size, stx.stx_mtime.tv_sec, stx.stx_ctime.tv_sec, stx.stx_mtime.tv_nsec,
                   stx.stx_ctime.tv_nsec};
-  timespec clock;
-  clock_gettime(CLOCK_REALTIME, &clock);
-  const int64_t age_s = clock.tv_sec - now.ctime_s;
-  const bool settled =
-      age_s > 1 || (age_s >= 0 && age_s * 1'000'000'000 + clock.tv_nsec - now.ctime_ns > kTimeStampGrainNs);
+  const bool settled = IsSettled(stx.stx_ctime);
   MutexLock lock(&mu_);
   const bool unchanged = last_open_ == now;
   last_open_ = settled ? std::optional<Stamp>(now) : std::nullopt;
@@ -59,6 +52,13 @@ std::shared_ptr<Inode> InodeTable::Find(NodeId id) const {
   return it == by_id_.end() ? nullptr : it->second.inode;
 }
 
+fuse::Result<PinnedInode> InodeTable::Pin(NodeId id) const {
+  std::shared_ptr<Inode> inode = Find(id);
+  if (inode == nullptr) return Errno(ENOENT);
+  const int fd = inode->fd();
+  return PinnedInode(std::move(inode), fd);
+}
+
 std::shared_ptr<Inode> InodeTable::FindByKey(const InodeKey& key) const {
   MutexLock lock(&mu_);
   const auto it = by_key_.find(key);
@@ -73,7 +73,7 @@ fuse::Result<InodeTable::Acquired> InodeTable::Acquire(UniqueFd fd, const struct
   if (const auto it = by_key_.find(key); it != by_key_.end()) {
     Entry& entry = by_id_.at(it->second);
     ++entry.lookups;
-    return Acquired{entry.inode, false};
+    return Acquired{PinnedInode(entry.inode, entry.inode->fd()), false};
   }
   if (by_id_.size() >= max_nodes_) return Errno(ENFILE);
   const NodeId id = next_id_;
@@ -81,7 +81,8 @@ fuse::Result<InodeTable::Acquired> InodeTable::Acquire(UniqueFd fd, const struct
   auto inode = std::make_shared<Inode>(id, key, stx.stx_mode, std::move(fd));
   by_id_.emplace(id, Entry{inode, 1, parent, name});
   by_key_.emplace(key, id);
-  return Acquired{std::move(inode), true};
+  const int held = inode->fd();
+  return Acquired{PinnedInode(std::move(inode), held), true};
 }
 
 bool InodeTable::Forget(NodeId id, uint64_t count) {

@@ -16,6 +16,7 @@
 #include "base/mutex.h"
 #include "base/unique_fd.h"
 #include "base/units.h"
+#include "devices/virtio_fs/fs/cached_facts.h"
 #include "devices/virtio_fs/fuse/result.h"
 
 namespace daxvmm::fs {
@@ -55,6 +56,7 @@ class Inode {
   std::atomic<uint64_t> writes{0};
   std::atomic<uint64_t> open_handles{0};
   std::atomic<uint64_t> known_size{0};
+  CachedFacts facts;
 
   // Whether the file is as it was at the last call: what the guest has cached of it may stay. False the first time,
   // and where the last change was so recent that a further one might carry the same time stamps.
@@ -76,6 +78,22 @@ class Inode {
   std::optional<Stamp> last_open_ ABSL_GUARDED_BY(mu_);
 };
 
+// A live inode together with a descriptor of it, for the length of a request. Movable; used by one thread.
+class PinnedInode {
+ public:
+  // `fd` is one that `inode` itself holds.
+  PinnedInode(std::shared_ptr<Inode> inode, int fd) : inode_(std::move(inode)), fd_(fd) {}
+
+  int fd() const { return fd_; }  // O_PATH, or open for I/O
+  Inode& operator*() const { return *inode_; }
+  Inode* operator->() const { return inode_.get(); }
+  const std::shared_ptr<Inode>& shared() const { return inode_; }
+
+ private:
+  std::shared_ptr<Inode> inode_;
+  int fd_;
+};
+
 // Any thread may call any method. Node ids are never used twice.
 class InodeTable {
  public:
@@ -85,10 +103,12 @@ class InodeTable {
   const std::shared_ptr<Inode>& root() const { return root_; }
   // nullptr if the guest holds no reference to `id`.
   std::shared_ptr<Inode> Find(NodeId id) const;
+  // The same with a descriptor. ENOENT if the guest holds no reference to `id`.
+  fuse::Result<PinnedInode> Pin(NodeId id) const;
   std::shared_ptr<Inode> FindByKey(const InodeKey& key) const;
 
   struct Acquired {
-    std::shared_ptr<Inode> inode;
+    PinnedInode inode;
     bool first = false;  // the lookup count went from 0 to 1
   };
   // Takes one lookup reference to the inode that `fd` (O_PATH) pins and `stx` describes; `parent` and `name` say where

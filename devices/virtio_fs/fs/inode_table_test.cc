@@ -121,14 +121,14 @@ TEST_F(InodeTableTest, ARequestKeepsWhatAForgetTakes) {
   Touch("a");
   const auto held = Acquire(*table_, "a");
   EXPECT_TRUE(table_->Forget(held->inode->id(), 1));
-  EXPECT_TRUE(StatInode(held->inode->fd()).ok());
+  EXPECT_TRUE(StatInode(held->inode.fd()).ok());
 }
 
 TEST_F(InodeTableTest, PathsFollowTheGuestsRenames) {
   ASSERT_EQ(mkdir((dir_ + "/d").c_str(), 0755), 0);
   Touch("d/f");
   const auto d = Acquire(*table_, "d");
-  auto fd = OpenChild(d->inode->fd(), "f");
+  auto fd = OpenChild(d->inode.fd(), "f");
   const struct statx stx = *StatInode((*fd).get());
   const auto f = table_->Acquire(*std::move(fd), stx, d->inode->id(), "f");
   EXPECT_EQ(Paths(), (std::vector<std::string>{".", "d", "d/f"}));
@@ -173,7 +173,7 @@ TEST_F(InodeTableTest, KeepCacheOnlyForAnUnchangedFile) {
   Touch("a");
   const auto a = Acquire(*table_, "a");
   const timespec old[2] = {{1000, 0}, {1000, 0}};
-  struct statx stx = *StatInode(a->inode->fd());
+  struct statx stx = *StatInode(a->inode.fd());
   stx.stx_ctime.tv_sec -= 10;  // long settled
   EXPECT_FALSE(a->inode->UnchangedSinceLastOpen(stx)) << "first open";
   EXPECT_TRUE(a->inode->UnchangedSinceLastOpen(stx));
@@ -184,7 +184,7 @@ TEST_F(InodeTableTest, KeepCacheOnlyForAnUnchangedFile) {
   EXPECT_TRUE(a->inode->UnchangedSinceLastOpen(stx));
   // Changed just now: a further change might not show in the time stamps.
   ASSERT_EQ(utimensat(AT_FDCWD, (dir_ + "/a").c_str(), old, 0), 0);
-  stx = *StatInode(a->inode->fd());
+  stx = *StatInode(a->inode.fd());
   stx.stx_ctime.tv_sec += 1;
   EXPECT_FALSE(a->inode->UnchangedSinceLastOpen(stx));
   EXPECT_FALSE(a->inode->UnchangedSinceLastOpen(stx));
@@ -194,10 +194,10 @@ TEST_F(InodeTableTest, HandlesBelongToTheirNode) {
   Touch("a");
   const auto a = Acquire(*table_, "a");
   HandleTable handles(1);
-  const auto fh = handles.Add(a->inode, *Reopen(a->inode->fd(), S_IFREG, O_RDONLY));
+  const auto fh = handles.Add(a->inode.shared(), *Reopen(a->inode.fd(), S_IFREG, O_RDONLY));
   ASSERT_TRUE(fh.ok());
   EXPECT_EQ(a->inode->open_handles.load(), 1u);
-  EXPECT_EQ(handles.Add(a->inode, UniqueFd()).error(), fuse::Errno(ENFILE));
+  EXPECT_EQ(handles.Add(a->inode.shared(), UniqueFd()).error(), fuse::Errno(ENFILE));
   EXPECT_EQ(handles.Find(*fh, kRootNode), nullptr);
   EXPECT_FALSE(handles.Remove(*fh, kRootNode));
   EXPECT_NE(handles.Find(*fh, a->inode->id()), nullptr);

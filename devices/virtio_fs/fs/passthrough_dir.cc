@@ -71,9 +71,9 @@ DirEntry EntryAt(const DirStream& stream) {
 }  // namespace
 
 Result<fuse_open_out> PassthroughFs::OpenDir(const RequestContext& /*ctx*/, NodeId node, const fuse_open_in& /*in*/) {
-  const Result<std::shared_ptr<Inode>> dir = FindDirectory(node);
+  const Result<PinnedInode> dir = FindDirectory(node);
   if (!dir.ok()) return dir.error();
-  Result<UniqueFd> fd = Reopen((*dir)->fd(), S_IFDIR, O_RDONLY);
+  Result<UniqueFd> fd = Reopen(dir->fd(), S_IFDIR, O_RDONLY);
   if (!fd.ok()) return fd.error();
   return OpenReply(*dir, *std::move(fd), /*may_keep_cache=*/false);
 }
@@ -83,7 +83,9 @@ Errno PassthroughFs::ReadDir(const RequestContext& /*ctx*/, NodeId node, const f
   const Result<std::shared_ptr<Handle>> found = FindOpenDirectory(FileHandle(in.fh), node);
   if (!found.ok()) return found.error();
   Handle& handle = **found;
-  const Inode& dir = *handle.inode();
+  const Result<PinnedInode> pinned = inodes_.Pin(node);
+  if (!pinned.ok()) return pinned.error();
+  const PinnedInode& dir = *pinned;
   MutexLock lock(&handle.stream_mu);
   DirStream& stream = handle.stream;
   if (const Errno error = Seek(handle.fd(), &stream, in.offset); !error.ok()) return error;
@@ -99,7 +101,7 @@ Errno PassthroughFs::ReadDir(const RequestContext& /*ctx*/, NodeId node, const f
     if (!sink->Fits(entry.name.size())) return any ? kOk : Errno(EINVAL);
     const bool dots = entry.name == "." || entry.name == "..";
     // The number of what lies above the share is none of the guest's business.
-    const uint64_t ino = dots && node == kRootNode ? dir.key().inode : entry.head.ino;
+    const uint64_t ino = dots && node == kRootNode ? dir->key().inode : entry.head.ino;
     const uint64_t next = static_cast<uint64_t>(entry.head.next_offset);
     std::optional<fuse_entry_out> attributes;
     if (plus) {

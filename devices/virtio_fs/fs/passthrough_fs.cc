@@ -3,17 +3,61 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "base/status.h"
+#include "devices/virtio_fs/fs/posix_acl.h"
 #include "devices/virtio_fs/fs/safe_open.h"
 
 namespace daxvmm::fs {
 
 using fuse::Errno;
 using fuse::Result;
+
+namespace {
+
+// Whoever says "always" wants no more questions; a day is what other servers of FUSE take for it.
+absl::Duration DefaultTimeout(CacheMode cache) {
+  switch (cache) {
+    case CacheMode::kNever:
+      return absl::ZeroDuration();
+    case CacheMode::kAlways:
+    case CacheMode::kMetadata:
+      return absl::Hours(24);
+    case CacheMode::kAuto:
+      break;
+  }
+  return absl::Seconds(1);
+}
+
+timespec ValidFor(std::optional<absl::Duration> wanted, CacheMode cache) {
+  return absl::ToTimespec(wanted.value_or(DefaultTimeout(cache)));
+}
+
+// Whether the guest's ACLs can be the host's: its file system has them, and no rule leads their names elsewhere.
+bool CanServeAcls(const ShareOptions& options, int root) {
+  if (!options.xattr || !options.posix_acl) return false;
+  for (const char* name : {kAccessAcl, kDefaultAcl}) {
+    const Result<std::string> host_name = options.xattr_map.ToHost(name);
+    if (!host_name.ok() || *host_name != name) return false;
+    if (getxattr(ProcPath(root).c_str(), name, nullptr, 0) < 0 && errno != ENODATA) return false;
+  }
+  return true;
+}
+
+// Whether this process may store the guest's labels: a client that sends them could make nothing where it may not.
+bool CanLabel(const ShareOptions& options) {
+  if (!options.xattr) return false;
+  const Result<std::string> name = options.xattr_map.ToHost("security.selinux");
+  return name.ok() && (geteuid() == 0 || absl::StartsWith(*name, "user."));
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<PassthroughFs>> PassthroughFs::Create(const ShareOptions& options,
                                                                      fuse::InodeObserver* observer) {
@@ -23,15 +67,24 @@ absl::StatusOr<std::unique_ptr<PassthroughFs>> PassthroughFs::Create(const Share
   rlimit limit = {};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return ErrnoStatus(errno, "RLIMIT_NOFILE");
   const uint64_t descriptors = std::max<uint64_t>(limit.rlim_cur, 16);
-  const uint64_t max_nodes = options.max_nodes != 0 ? options.max_nodes : descriptors / 2;
-  const uint64_t max_handles = options.max_handles != 0 ? options.max_handles : descriptors / 4;
+  const uint64_t most = options.max_descriptors != 0 ? options.max_descriptors : descriptors / 4 * 3;
+  const uint64_t max_handles = most / 3;
+  const uint64_t max_nodes = options.max_nodes != 0 ? options.max_nodes : most - max_handles;
   return std::unique_ptr<PassthroughFs>(
       new PassthroughFs(options, observer, std::move(root), *stx, max_nodes, max_handles));
 }
 
 PassthroughFs::PassthroughFs(const ShareOptions& options, fuse::InodeObserver* observer, UniqueFd root,
                              const struct statx& root_stat, uint64_t max_nodes, uint64_t max_handles)
-    : options_(options), observer_(observer), inodes_(std::move(root), root_stat, max_nodes), handles_(max_handles) {}
+    : options_(options),
+      attr_valid_(ValidFor(options.attr_timeout, options.cache)),
+      entry_valid_(ValidFor(options.entry_timeout, options.cache)),
+      posix_acl_(CanServeAcls(options, root.get())),
+      can_label_(CanLabel(options)),
+      observer_(observer),
+      dax_hints_(options.dax_hint_store),
+      inodes_(std::move(root), root_stat, max_nodes),
+      handles_(max_handles) {}
 
 std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
   std::vector<InodeTable::Named> named = inodes_.List();
@@ -44,6 +97,8 @@ std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
     nodes.push_back(LiveNode{.node = inode.id(),
                              .path = std::move(entry.path),
                              .regular = inode.is_regular(),
+                             .set_id = fuse::IsSetId(st.st_mode),
+                             .dax_hint_in_memory = inode.facts.dax_hint() == DaxHint::kSetInMemory,
                              .size = ByteCount(static_cast<uint64_t>(st.st_size)),
                              .open_handles = inode.open_handles.load(std::memory_order_relaxed),
                              .reads = inode.reads.load(std::memory_order_relaxed),
@@ -52,7 +107,16 @@ std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
   return nodes;
 }
 
-void PassthroughFs::Init(uint64_t /*flags*/) {}
+uint64_t PassthroughFs::optional_init_flags() const {
+  // DONT_MASK goes without ACLs, too: the host may have given a directory a default ACL.
+  uint64_t flags = FUSE_AUTO_INVAL_DATA | FUSE_DONT_MASK | fuse::kCreateSuppGroup;
+  if (posix_acl_) flags |= uint64_t{FUSE_POSIX_ACL} | FUSE_SETXATTR_EXT;
+  if (options_.announce_submounts) flags |= FUSE_SUBMOUNTS;
+  if (can_label_) flags |= FUSE_SECURITY_CTX;
+  return flags;
+}
+
+void PassthroughFs::Init(uint64_t flags) { session_flags_.store(flags, std::memory_order_relaxed); }
 
 void PassthroughFs::Destroy() {
   handles_.Clear();
@@ -66,9 +130,9 @@ void PassthroughFs::Forget(NodeId node, uint64_t count) {
 }
 
 Result<UniqueFd> PassthroughFs::OpenForMapping(NodeId node, bool writable) {
-  const std::shared_ptr<Inode> inode = inodes_.Find(node);
-  if (inode == nullptr) return Errno(ENOENT);
-  if (!inode->is_regular()) return Errno(EINVAL);
+  const Result<PinnedInode> inode = inodes_.Pin(node);
+  if (!inode.ok()) return inode.error();
+  if (!(*inode)->is_regular()) return Errno(EINVAL);
   if (writable && options_.read_only) return Errno(EROFS);
   // O_NONBLOCK: a lease that someone holds on the file must not stall the fault of a guest.
   Result<UniqueFd> fd = Reopen(inode->fd(), S_IFREG, (writable ? O_RDWR : O_RDONLY) | O_NONBLOCK);
@@ -76,15 +140,14 @@ Result<UniqueFd> PassthroughFs::OpenForMapping(NodeId node, bool writable) {
   return fd;
 }
 
-Result<std::shared_ptr<Inode>> PassthroughFs::FindDirectory(NodeId node) const {
-  std::shared_ptr<Inode> inode = inodes_.Find(node);
-  if (inode == nullptr) return Errno(ENOENT);
-  if (!inode->is_directory()) return Errno(ENOTDIR);
+Result<PinnedInode> PassthroughFs::FindDirectory(NodeId node) const {
+  Result<PinnedInode> inode = inodes_.Pin(node);
+  if (inode.ok() && !(*inode)->is_directory()) return Errno(ENOTDIR);
   return inode;
 }
 
-Result<std::shared_ptr<Inode>> PassthroughFs::FindWritableDirectory(NodeId node) const {
-  Result<std::shared_ptr<Inode>> inode = FindDirectory(node);
+Result<PinnedInode> PassthroughFs::FindWritableDirectory(NodeId node) const {
+  Result<PinnedInode> inode = FindDirectory(node);
   if (inode.ok() && options_.read_only) return Errno(EROFS);
   return inode;
 }

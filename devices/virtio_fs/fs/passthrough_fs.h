@@ -5,6 +5,8 @@
 #ifndef DAXVMM_DEVICES_VIRTIO_FS_FS_PASSTHROUGH_FS_H_
 #define DAXVMM_DEVICES_VIRTIO_FS_FS_PASSTHROUGH_FS_H_
 
+#include <linux/fs.h>
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -13,27 +15,16 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "devices/virtio_fs/fs/credentials.h"
+#include "devices/virtio_fs/fs/dax_hint.h"
 #include "devices/virtio_fs/fs/handle_table.h"
 #include "devices/virtio_fs/fs/inode_table.h"
+#include "devices/virtio_fs/fs/share_options.h"
 #include "devices/virtio_fs/fuse/file_system.h"
 #include "devices/virtio_fs/fuse/inode_observer.h"
 #include "devices/virtio_fs/fuse/mapping_handler.h"
 
 namespace daxvmm::fs {
-
-struct ShareOptions {
-  std::string path;
-  // Everything that would modify the share answers EROFS, a writable mapping included.
-  bool read_only = false;
-  // How long the guest may trust names and attributes unasked. 0 for entries makes the guest drop an inode, and its
-  // mappings, at each last close.
-  absl::Duration attr_timeout = absl::Seconds(1);
-  absl::Duration entry_timeout = absl::Seconds(1);
-  // Bounds on what a guest can make the host hold, one descriptor each; ENFILE beyond. 0: nodes take half of
-  // RLIMIT_NOFILE as it is at creation, handles a quarter.
-  uint64_t max_nodes = 0;
-  uint64_t max_handles = 0;
-};
 
 // One inode that the guest holds references to, for the operator's eyes.
 struct LiveNode {
@@ -42,14 +33,16 @@ struct LiveNode {
   // where a directory above is not known any more. Renames made on the host are not seen.
   std::string path;
   bool regular = false;
-  ByteCount size;  // as fstat says now
+  bool set_id = false;              // set-user-id, or set-group-id and executable by its group
+  bool dax_hint_in_memory = false;  // chattr +x was said of it, and nothing could be found that keeps that
+  ByteCount size;                   // as fstat says now
   uint64_t open_handles = 0;
   uint64_t reads = 0;   // FUSE_READ requests
   uint64_t writes = 0;  // FUSE_WRITE requests
 };
 
 // Every method may be called on any thread, several at once. Request threads get a umask of their own when they first
-// create something (see ScopedNoUmask).
+// create something (see ScopedUmask).
 class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource {
  public:
   // INVALID_ARGUMENT, NOT_FOUND and so on, naming the path. `observer` may be null: attribute flags are 0 then. It
@@ -63,11 +56,22 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   uint64_t over_forgets() const { return inodes_.over_forgets(); }
   size_t node_count() const { return inodes_.size(); }
   size_t handle_count() const { return handles_.size(); }
+  // How many files have a DAX hint that is gone with the device.
+  size_t hints_in_memory() const { return dax_hints_.in_memory(); }
 
   // fuse::MappingSource
   fuse::Result<UniqueFd> OpenForMapping(NodeId node, bool writable) override;
 
+  // Does to a file what a write(2) of `ctx`'s caller would do to its set-id bits and its security.capability, before
+  // it is mapped writable: a store through the mapping does nothing to them. kOk for an unknown node.
+  fuse::Errno DropPrivilegesBeforeStores(const fuse::RequestContext& ctx, NodeId node);
+  // The persistent DAX hint of a live regular file; nullopt for another node.
+  std::optional<bool> PersistentDaxHint(NodeId node) const;
+  // Whether a live regular file carries security.capability; nullopt for another node.
+  std::optional<bool> HasSecurityCapability(NodeId node) const;
+
   // fuse::FileSystem
+  uint64_t optional_init_flags() const override;
   void Init(uint64_t flags) override;
   void Destroy() override;
   fuse::Result<fuse_entry_out> Lookup(const fuse::RequestContext& ctx, NodeId parent, absl::string_view name) override;
@@ -90,17 +94,22 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
                                     absl::string_view new_name) override;
   fuse::Result<fuse::CreateReply> Create(const fuse::RequestContext& ctx, NodeId parent, absl::string_view name,
                                          const fuse_create_in& in) override;
+  fuse::Result<fuse::CreateReply> TmpFile(const fuse::RequestContext& ctx, NodeId parent,
+                                          const fuse_create_in& in) override;
   fuse::Result<fuse_open_out> Open(const fuse::RequestContext& ctx, NodeId node, const fuse_open_in& in) override;
   fuse::Result<size_t> Read(const fuse::RequestContext& ctx, NodeId node, const fuse_read_in& in,
                             memory::IovWriter* out) override;
   fuse::Result<size_t> Write(const fuse::RequestContext& ctx, NodeId node, const fuse_write_in& in,
                              memory::IovReader* data) override;
+  fuse::Errno Access(const fuse::RequestContext& ctx, NodeId node, uint32_t mask) override;
+  fuse::Result<std::string> Ioctl(const fuse::RequestContext& ctx, NodeId node, const fuse_ioctl_in& in,
+                                  absl::string_view input) override;
   fuse::Result<fuse_kstatfs> StatFs(const fuse::RequestContext& ctx, NodeId node) override;
   fuse::Errno Release(const fuse::RequestContext& ctx, NodeId node, const fuse_release_in& in) override;
   fuse::Errno Flush(const fuse::RequestContext& ctx, NodeId node, FileHandle fh) override;
   fuse::Errno Fsync(const fuse::RequestContext& ctx, NodeId node, const fuse_fsync_in& in) override;
   fuse::Errno SetXattr(const fuse::RequestContext& ctx, NodeId node, const std::string& name, absl::string_view value,
-                       uint32_t flags) override;
+                       uint32_t flags, uint32_t setxattr_flags) override;
   fuse::Result<std::string> GetXattr(const fuse::RequestContext& ctx, NodeId node, const std::string& name) override;
   fuse::Result<std::string> ListXattr(const fuse::RequestContext& ctx, NodeId node) override;
   fuse::Errno RemoveXattr(const fuse::RequestContext& ctx, NodeId node, const std::string& name) override;
@@ -120,28 +129,62 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
                 const struct statx& root_stat, uint64_t max_nodes, uint64_t max_handles);
 
   // The node, if it is a live directory: ENOENT or ENOTDIR otherwise.
-  fuse::Result<std::shared_ptr<Inode>> FindDirectory(NodeId node) const;
+  fuse::Result<PinnedInode> FindDirectory(NodeId node) const;
   // The same for where a name is about to be made or removed: EROFS on a read-only share.
-  fuse::Result<std::shared_ptr<Inode>> FindWritableDirectory(NodeId node) const;
+  fuse::Result<PinnedInode> FindWritableDirectory(NodeId node) const;
   // The handle of a regular file; EBADF otherwise.
   fuse::Result<std::shared_ptr<Handle>> FindFile(FileHandle fh, NodeId node) const;
   fuse::Result<std::shared_ptr<Handle>> FindOpenDirectory(FileHandle fh, NodeId node) const;
 
   // The one source of attributes: every reply that carries them is filled here, so that FUSE_ATTR_DAX is the same in
   // all of them (a client drops an inode whose flag differs from one reply to the next).
-  fuse_attr MakeAttr(Inode& inode, const struct statx& stx, fuse::AttrReply reply, bool instantiates) const;
-  fuse::Result<fuse_attr_out> AttrOut(Inode& inode) const;
+  fuse_attr MakeAttr(const PinnedInode& inode, const struct statx& stx, fuse::AttrReply reply, bool instantiates) const;
+  fuse::Result<fuse_attr_out> AttrOut(const PinnedInode& inode) const;
   // Takes a lookup reference to the inode of `fd` (O_PATH).
   fuse::Result<fuse_entry_out> MakeEntry(UniqueFd fd, NodeId parent, const std::string& name);
-  // The same for what was just made as `name`: EIO if it is not of `type`, because someone on the host was faster.
-  fuse::Result<fuse_entry_out> EntryOfNew(Inode& parent, const std::string& name, mode_t type);
-  fuse::Result<fuse_open_out> OpenReply(const std::shared_ptr<Inode>& inode, UniqueFd fd, bool may_keep_cache);
+  // The same for what was just made as `name` and opened as `fd`; first gives it its labels. EIO if it is not of
+  // `type`, because someone on the host was faster. On any error, also `fd`'s, what was made is removed again.
+  fuse::Result<fuse_entry_out> EntryOfNew(const fuse::RequestContext& ctx, const PinnedInode& parent,
+                                          const std::string& name, mode_t type, fuse::Result<UniqueFd> fd);
+  // The reply to CREATE and TMPFILE for a file that is open as `io` and held as `path` (O_PATH).
+  fuse::Result<fuse::CreateReply> ReplyToCreate(UniqueFd io, UniqueFd path, NodeId parent, const std::string& name);
+
+  // Who the caller is on the host when it makes something in `dir`. EOVERFLOW for ids that have no meaning there.
+  fuse::Result<HostIdentity> IdentityOf(const fuse::RequestContext& ctx, const PinnedInode& dir) const;
+  // The caller's group on the host, for what goes on without one as well.
+  gid_t HostGroupOf(const fuse::RequestContext& ctx) const;
+  // The umask to make something under, of the one that the request brings.
+  mode_t UmaskFor(uint32_t umask) const;
+  // Gives the new inode of `fd` what it is to be born with.
+  fuse::Errno LabelNew(const fuse::RequestContext& ctx, int fd) const;
+  // Whether the guest's ACLs are served in this session.
+  bool serves_acls() const;
+  // The host's name of an attribute that the guest may touch; EPERM, EOPNOTSUPP or ERANGE otherwise.
+  fuse::Result<std::string> HostXattrName(const std::string& name) const;
+  // `kill_sgid`: the access ACL's setter may not keep a set-group-id bit.
+  fuse::Errno SetAcl(const PinnedInode& inode, const std::string& name, absl::string_view acl, int flags,
+                     bool kill_sgid) const;
+  fuse::Result<fuse_open_out> OpenReply(const PinnedInode& inode, UniqueFd fd, bool may_keep_cache);
+
+  // Of a regular file or a directory: read once in the inode's life, then remembered.
+  DaxHint HintOf(const PinnedInode& inode) const;
+  fuse::Errno SetHint(const PinnedInode& inode, bool on);
+  // SETFLAGS and FSSETXATTR: all flags as the guest wants them.
+  fuse::Errno SetFlags(const PinnedInode& inode, uint32_t wanted);
+  fuse::Errno SetAttributes(const PinnedInode& inode, const fsxattr& wanted);
 
   // A request whose reply carries no attributes has made the file at least this long.
   void NoteSize(Inode& inode, uint64_t size) const;
 
   const ShareOptions options_;
+  const timespec attr_valid_;
+  const timespec entry_valid_;
+  const bool posix_acl_;  // the guest can be offered ACLs
+  const bool can_label_;  // and labels of new inodes
+  // The INIT flags of the session, both words.
+  std::atomic<uint64_t> session_flags_{0};
   fuse::InodeObserver* const observer_;
+  DaxHints dax_hints_;
   InodeTable inodes_;
   HandleTable handles_;
 };

@@ -284,7 +284,7 @@ TEST_F(PassthroughFsTest, ReadOnlyShare) {
   EXPECT_EQ(fs_->Unlink(kRoot, kRootNode, "a"), Errno(EROFS));
   EXPECT_EQ(fs_->RmDir(kRoot, kRootNode, "a"), Errno(EROFS));
   EXPECT_EQ(fs_->Rename(kRoot, kRootNode, "a", kRootNode, "b", 0), Errno(EROFS));
-  EXPECT_EQ(fs_->SetXattr(kRoot, a, "user.x", "1", 0), Errno(EROFS));
+  EXPECT_EQ(fs_->SetXattr(kRoot, a, "user.x", "1", 0, 0), Errno(EROFS));
   EXPECT_EQ(fs_->RemoveXattr(kRoot, a, "user.x"), Errno(EROFS));
   EXPECT_EQ(fs_->SetAttr(kRoot, a, {}).error(), Errno(EROFS));
 }
@@ -313,7 +313,7 @@ TEST_F(PassthroughFsTest, AFifoOfAHostileGuestIsNotOpened) {
 
 TEST_F(PassthroughFsTest, BoundsAnswerEnfile) {
   for (const char* name : {"a", "b", "c"}) HostFile(name, 1);
-  Serve({.max_nodes = 3, .max_handles = 2});
+  Serve({.max_nodes = 3, .max_descriptors = 6});
   const NodeId a(Look("a").nodeid);
   Look("b");
   EXPECT_EQ(fs_->Lookup(kRoot, kRootNode, "c").error(), Errno(ENFILE));
@@ -363,7 +363,7 @@ TEST_F(PassthroughFsTest, AccessControlListsAreNotTheGuestsToSet) {
   // u::rwx, g::rwx, o::rwx (include/uapi/linux/posix_acl_xattr.h)
   const std::string everybody("\2\0\0\0\1\0\7\0\377\377\377\377\4\0\7\0\377\377\377\377\40\0\7\0\377\377\377\377", 28);
   const fuse::RequestContext somebody{.unique = 2, .uid = 1000, .gid = 1000};
-  EXPECT_EQ(fs_->SetXattr(somebody, a, "system.posix_acl_access", everybody, 0), Errno(EOPNOTSUPP));
+  EXPECT_EQ(fs_->SetXattr(somebody, a, "system.posix_acl_access", everybody, 0, 0), Errno(EOPNOTSUPP));
   EXPECT_EQ(fs_->RemoveXattr(somebody, a, "system.posix_acl_access"), Errno(EOPNOTSUPP));
   EXPECT_EQ(fs_->GetXattr(somebody, a, "system.posix_acl_access").error(), Errno(EOPNOTSUPP));
   struct stat st;
@@ -375,7 +375,7 @@ TEST_F(PassthroughFsTest, AccessControlListsAreNotTheGuestsToSet) {
       "\2\0\0\0\1\0\6\0\377\377\377\377\2\0\6\0\350\3\0\0\4\0\4\0\377\377\377\377\20\0\6\0\377\377\377\377\40\0\4\0\377"
       "\377\377\377",
       44);
-  ASSERT_EQ(fs_->SetXattr(kRoot, a, "user.x", "1", 0), Errno());
+  ASSERT_EQ(fs_->SetXattr(kRoot, a, "user.x", "1", 0, 0), Errno());
   if (setxattr((dir_ + "/a").c_str(), "system.posix_acl_access", entries.data(), entries.size(), 0) != 0) {
     GTEST_SKIP() << "no ACLs on this file system: the list is not tried";
   }

@@ -53,33 +53,33 @@ void PassthroughFs::NoteSize(Inode& inode, uint64_t size) const {
   }
 }
 
-Result<fuse_open_out> PassthroughFs::OpenReply(const std::shared_ptr<Inode>& inode, UniqueFd fd, bool may_keep_cache) {
+Result<fuse_open_out> PassthroughFs::OpenReply(const PinnedInode& inode, UniqueFd fd, bool may_keep_cache) {
   fuse_open_out out = {};
   if (may_keep_cache && inode->is_regular()) {
     // Without FOPEN_KEEP_CACHE the guest drops its pages and, for a DAX file, every other mapper's page table entries.
     // With it, it goes on with what it has: right only if nobody else has changed the file meanwhile.
-    const Result<struct statx> stx = StatInode(inode->fd());
+    const Result<struct statx> stx = StatInode(inode.fd());
     if (stx.ok() && inode->UnchangedSinceLastOpen(*stx)) out.open_flags |= FOPEN_KEEP_CACHE;
   }
-  const Result<FileHandle> fh = handles_.Add(inode, std::move(fd));
+  const Result<FileHandle> fh = handles_.Add(inode.shared(), std::move(fd));
   if (!fh.ok()) return fh.error();
   out.fh = (*fh).raw();
   return out;
 }
 
-Result<fuse_open_out> PassthroughFs::Open(const RequestContext& /*ctx*/, NodeId node, const fuse_open_in& in) {
-  const std::shared_ptr<Inode> inode = inodes_.Find(node);
-  if (inode == nullptr) return Errno(ENOENT);
+Result<fuse_open_out> PassthroughFs::Open(const RequestContext& ctx, NodeId node, const fuse_open_in& in) {
+  const Result<PinnedInode> inode = inodes_.Pin(node);
+  if (!inode.ok()) return inode.error();
   const int flags = static_cast<int>(in.flags);
   if (options_.read_only && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0)) return Errno(EROFS);
   Result<UniqueFd> fd = Errno(EIO);
   {
-    const ScopedKillPriv kill((in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0);
+    const ScopedKillPriv kill((in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0, inode->fd(), HostGroupOf(ctx));
     fd = Reopen(inode->fd(), S_IFREG, flags & ~O_NONBLOCK);
   }
   if (!fd.ok()) return fd.error();
-  if ((flags & O_TRUNC) != 0) inode->known_size.store(0, std::memory_order_relaxed);
-  return OpenReply(inode, *std::move(fd), /*may_keep_cache=*/true);
+  if ((flags & O_TRUNC) != 0) (*inode)->known_size.store(0, std::memory_order_relaxed);
+  return OpenReply(*inode, *std::move(fd), /*may_keep_cache=*/true);
 }
 
 Result<size_t> PassthroughFs::Read(const RequestContext& /*ctx*/, NodeId node, const fuse_read_in& in,
@@ -104,7 +104,7 @@ Result<size_t> PassthroughFs::Read(const RequestContext& /*ctx*/, NodeId node, c
   return done;
 }
 
-Result<size_t> PassthroughFs::Write(const RequestContext& /*ctx*/, NodeId node, const fuse_write_in& in,
+Result<size_t> PassthroughFs::Write(const RequestContext& ctx, NodeId node, const fuse_write_in& in,
                                     memory::IovReader* data) {
   const Result<std::shared_ptr<Handle>> handle = FindFile(FileHandle(in.fh), node);
   if (!handle.ok()) return handle.error();
@@ -117,7 +117,7 @@ Result<size_t> PassthroughFs::Write(const RequestContext& /*ctx*/, NodeId node, 
   // Appending is decided per write: the guest also writes back pages, at their own offsets, through whatever handle it
   // finds, one opened with O_APPEND included.
   const bool append = (in.flags & O_APPEND) != 0 && (in.write_flags & FUSE_WRITE_CACHE) == 0;
-  const ScopedKillPriv kill((in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0);
+  const ScopedKillPriv kill((in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0, (*handle)->fd(), HostGroupOf(ctx));
   size_t done = 0;
   Errno error;
   while (!left.empty()) {
@@ -165,7 +165,7 @@ Errno PassthroughFs::Fallocate(const RequestContext& ctx, NodeId node, const fus
   if (!handle.ok()) return handle.error();
   if (options_.read_only) return Errno(EROFS);
   if (!IsFileRange(in.offset, in.length)) return Errno(EFBIG);
-  const ScopedKillPriv kill(KillsPriv(ctx));
+  const ScopedKillPriv kill(KillsPriv(ctx), (*handle)->fd(), HostGroupOf(ctx));
   if (fallocate((*handle)->fd(), static_cast<int>(in.mode), static_cast<off_t>(in.offset),
                 static_cast<off_t>(in.length)) != 0) {
     return Errno::Last();
@@ -196,7 +196,7 @@ Result<size_t> PassthroughFs::CopyFileRange(const RequestContext& ctx, NodeId no
   constexpr uint64_t kMost = uint64_t{1} << 30;
   off_t off_in = static_cast<off_t>(in.off_in);
   off_t off_out = static_cast<off_t>(in.off_out);
-  const ScopedKillPriv kill(KillsPriv(ctx));
+  const ScopedKillPriv kill(KillsPriv(ctx), (*to)->fd(), HostGroupOf(ctx));
   const ssize_t n =
       copy_file_range((*from)->fd(), &off_in, (*to)->fd(), &off_out, static_cast<size_t>(std::min(in.len, kMost)), 0);
   if (n < 0) return Errno::Last();

@@ -124,9 +124,24 @@ Errno FakeFileSystem::Flush(const RequestContext& ctx, NodeId node, FileHandle f
 Errno FakeFileSystem::Fsync(const RequestContext& ctx, NodeId node, const fuse_fsync_in& in) {
   return Record(ctx, Call("fsync", node, in.fh, in.fsync_flags));
 }
+Result<CreateReply> FakeFileSystem::TmpFile(const RequestContext& ctx, NodeId parent, const fuse_create_in& in) {
+  const Result<fuse_entry_out> entry =
+      RecordEntry(ctx, Call("tmpfile", parent, in.flags, in.mode, in.umask, in.open_flags));
+  if (!entry.ok()) return entry.error();
+  return CreateReply{*entry, {.fh = 7, .open_flags = 0, .padding = 0}};
+}
+Errno FakeFileSystem::Access(const RequestContext& ctx, NodeId node, uint32_t mask) {
+  return Record(ctx, Call("access", node, mask));
+}
+Result<std::string> FakeFileSystem::Ioctl(const RequestContext& ctx, NodeId node, const fuse_ioctl_in& in,
+                                          absl::string_view input) {
+  if (Errno e = Record(ctx, Call("ioctl", node, in.cmd, in.flags, in.in_size, in.out_size, input)); !e.ok()) return e;
+  return ioctl_output;
+}
 Errno FakeFileSystem::SetXattr(const RequestContext& ctx, NodeId node, const std::string& name, absl::string_view value,
-                               uint32_t flags) {
-  return Record(ctx, Call("setxattr", node, name, value, flags));
+                               uint32_t flags, uint32_t setxattr_flags) {
+  return Record(ctx, setxattr_flags == 0 ? Call("setxattr", node, name, value, flags)
+                                         : Call("setxattr", node, name, value, flags, setxattr_flags));
 }
 Result<std::string> FakeFileSystem::GetXattr(const RequestContext& ctx, NodeId node, const std::string& name) {
   if (Errno e = Record(ctx, Call("getxattr", node, name)); !e.ok()) return e;
@@ -150,7 +165,7 @@ Errno FakeFileSystem::ReadDir(const RequestContext& ctx, NodeId node, const fuse
     entry.nodeid = next_node++;
     sink->Add(dir_entries[i], 1000 + i, 8, i + 1, plus ? &entry : nullptr);
   }
-  return kOk;
+  return list_error;
 }
 Errno FakeFileSystem::ReleaseDir(const RequestContext& ctx, NodeId node, FileHandle fh) {
   return Record(ctx, Call("releasedir", node, fh.raw()));
@@ -172,7 +187,7 @@ Result<size_t> FakeFileSystem::CopyFileRange(const RequestContext& ctx, NodeId n
 }
 Errno FakeFileSystem::SyncFs(const RequestContext& ctx, NodeId node) { return Record(ctx, Call("syncfs", node)); }
 
-Errno FakeFileSystem::SetupMapping(NodeId node, const fuse_setupmapping_in& in) {
+Errno FakeFileSystem::SetupMapping(const RequestContext& /*ctx*/, NodeId node, const fuse_setupmapping_in& in) {
   last_setup = in;
   calls.push_back(Call("setupmapping", node));
   return error;

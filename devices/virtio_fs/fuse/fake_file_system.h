@@ -22,6 +22,9 @@ class FakeFileSystem : public FileSystem, public MappingHandler {
   std::vector<std::string> dir_entries = {"a", "bb", "ccc"};
   uint64_t next_node = 100;
 
+  // What READDIR answers after its entries.
+  Errno list_error;
+
   // "lookup 1 name", and so on: the operation, the node, and what else tells it apart.
   std::vector<std::string> calls;
   std::string written;
@@ -29,6 +32,10 @@ class FakeFileSystem : public FileSystem, public MappingHandler {
   fuse_setupmapping_in last_setup = {};
   std::vector<fuse_removemapping_one> last_removals;
 
+  uint64_t optional_flags = 0;
+  std::string ioctl_output = "output";
+
+  uint64_t optional_init_flags() const override { return optional_flags; }
   void Init(uint64_t flags) override;
   void Destroy() override;
   Result<fuse_entry_out> Lookup(const RequestContext& ctx, NodeId parent, absl::string_view name) override;
@@ -50,6 +57,10 @@ class FakeFileSystem : public FileSystem, public MappingHandler {
                               absl::string_view new_name) override;
   Result<CreateReply> Create(const RequestContext& ctx, NodeId parent, absl::string_view name,
                              const fuse_create_in& in) override;
+  Result<CreateReply> TmpFile(const RequestContext& ctx, NodeId parent, const fuse_create_in& in) override;
+  Errno Access(const RequestContext& ctx, NodeId node, uint32_t mask) override;
+  Result<std::string> Ioctl(const RequestContext& ctx, NodeId node, const fuse_ioctl_in& in,
+                            absl::string_view input) override;
   Result<fuse_open_out> Open(const RequestContext& ctx, NodeId node, const fuse_open_in& in) override;
   Result<size_t> Read(const RequestContext& ctx, NodeId node, const fuse_read_in& in, memory::IovWriter* out) override;
   Result<size_t> Write(const RequestContext& ctx, NodeId node, const fuse_write_in& in,
@@ -59,7 +70,7 @@ class FakeFileSystem : public FileSystem, public MappingHandler {
   Errno Flush(const RequestContext& ctx, NodeId node, FileHandle fh) override;
   Errno Fsync(const RequestContext& ctx, NodeId node, const fuse_fsync_in& in) override;
   Errno SetXattr(const RequestContext& ctx, NodeId node, const std::string& name, absl::string_view value,
-                 uint32_t flags) override;
+                 uint32_t flags, uint32_t setxattr_flags) override;
   Result<std::string> GetXattr(const RequestContext& ctx, NodeId node, const std::string& name) override;
   Result<std::string> ListXattr(const RequestContext& ctx, NodeId node) override;
   Errno RemoveXattr(const RequestContext& ctx, NodeId node, const std::string& name) override;
@@ -72,7 +83,7 @@ class FakeFileSystem : public FileSystem, public MappingHandler {
   Result<size_t> CopyFileRange(const RequestContext& ctx, NodeId node, const fuse_copy_file_range_in& in) override;
   Errno SyncFs(const RequestContext& ctx, NodeId node) override;
 
-  Errno SetupMapping(NodeId node, const fuse_setupmapping_in& in) override;
+  Errno SetupMapping(const RequestContext& ctx, NodeId node, const fuse_setupmapping_in& in) override;
   Errno RemoveMapping(NodeId node, std::span<const fuse_removemapping_one> entries) override;
 
  private:

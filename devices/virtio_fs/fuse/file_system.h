@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "base/units.h"
@@ -17,12 +18,22 @@
 
 namespace daxvmm::fuse {
 
+// An extended attribute that a new inode is to be born with (FUSE_SECURITY_CTX).
+struct SecurityLabel {
+  std::string name;  // whole, such as "security.selinux"
+  std::string value;
+};
+
 // Who asks. The ids are the guest's.
 struct RequestContext {
   uint64_t unique = 0;
   uid_t uid = 0;
   gid_t gid = 0;
   pid_t pid = 0;
+  // What a request that makes an inode brings besides.
+  std::vector<SecurityLabel> labels;
+  // The group of the parent directory, if it is one of the caller's supplementary groups (FUSE_CREATE_SUPP_GROUP).
+  std::optional<gid_t> supplementary_group;
 };
 
 struct CreateReply {
@@ -48,6 +59,12 @@ class FileSystem {
  public:
   virtual ~FileSystem() = default;
 
+  // The INIT flags (both words) that this file system can serve besides those that need nothing of it: POSIX_ACL with
+  // DONT_MASK and SETXATTR_EXT, SUBMOUNTS, WRITEBACK_CACHE, NO_OPENDIR_SUPPORT, CACHE_SYMLINKS, SECURITY_CTX,
+  // CREATE_SUPP_GROUP, DIRECT_IO_ALLOW_MMAP, AUTO_INVAL_DATA. Granted to a client that offers them, except that
+  // POSIX_ACL needs the other two, WRITEBACK_CACHE a device without a window, and AUTO_INVAL_DATA a mount without one.
+  // Constant.
+  virtual uint64_t optional_init_flags() const = 0;
   // A session begins: `flags` are those of the INIT reply.
   virtual void Init(uint64_t flags) = 0;
   // The session is over (DESTROY, a new INIT, device reset): drops every handle, and every node but the root.
@@ -73,6 +90,8 @@ class FileSystem {
                                       absl::string_view new_name) = 0;
   virtual Result<CreateReply> Create(const RequestContext& ctx, NodeId parent, absl::string_view name,
                                      const fuse_create_in& in) = 0;
+  // O_TMPFILE: a file without a name, which LINK may give it later.
+  virtual Result<CreateReply> TmpFile(const RequestContext& ctx, NodeId parent, const fuse_create_in& in) = 0;
   virtual Result<fuse_open_out> Open(const RequestContext& ctx, NodeId node, const fuse_open_in& in) = 0;
   // Fills at most in.size bytes of `out`; answers how many. Fewer than asked means end of file.
   virtual Result<size_t> Read(const RequestContext& ctx, NodeId node, const fuse_read_in& in,
@@ -80,12 +99,18 @@ class FileSystem {
   // Takes in.size bytes from `data`, which holds at least that many; answers how many were written.
   virtual Result<size_t> Write(const RequestContext& ctx, NodeId node, const fuse_write_in& in,
                                memory::IovReader* data) = 0;
+  // `mask` is access(2)'s.
+  virtual Errno Access(const RequestContext& ctx, NodeId node, uint32_t mask) = 0;
+  // What the client sent with a restricted ioctl; the output, at most in.out_size bytes. ENOTTY for what is not served.
+  virtual Result<std::string> Ioctl(const RequestContext& ctx, NodeId node, const fuse_ioctl_in& in,
+                                    absl::string_view input) = 0;
   virtual Result<fuse_kstatfs> StatFs(const RequestContext& ctx, NodeId node) = 0;
   virtual Errno Release(const RequestContext& ctx, NodeId node, const fuse_release_in& in) = 0;
   virtual Errno Flush(const RequestContext& ctx, NodeId node, FileHandle fh) = 0;
   virtual Errno Fsync(const RequestContext& ctx, NodeId node, const fuse_fsync_in& in) = 0;
+  // `flags` are setxattr(2)'s; `setxattr_flags` is 0 or FUSE_SETXATTR_ACL_KILL_SGID.
   virtual Errno SetXattr(const RequestContext& ctx, NodeId node, const std::string& name, absl::string_view value,
-                         uint32_t flags) = 0;
+                         uint32_t flags, uint32_t setxattr_flags) = 0;
   // The whole value; the dispatcher answers with its length, the value or ERANGE, as the guest's buffer asks for. At
   // most XATTR_SIZE_MAX bytes, whatever the guest claims to have room for.
   virtual Result<std::string> GetXattr(const RequestContext& ctx, NodeId node, const std::string& name) = 0;

@@ -3,6 +3,7 @@
 #ifndef DAXVMM_DEVICES_VIRTIO_FS_FUSE_INODE_OBSERVER_H_
 #define DAXVMM_DEVICES_VIRTIO_FS_FUSE_INODE_OBSERVER_H_
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -12,14 +13,25 @@
 
 namespace daxvmm::fuse {
 
+// A fact that does not hold.
+inline bool NoSuchThing() { return false; }
+
+// Set-user-id, or set-group-id and executable by its group: what a write by an ordinary user clears. Without group
+// execution the set-group-id bit stands for mandatory locks, and stays.
+constexpr bool IsSetId(mode_t mode) {
+  return (mode & S_ISUID) != 0 || (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+}
+
 // What an inode is, as of this reply.
 struct InodeFacts {
   NodeId node;
   mode_t mode = 0;
   ByteCount size;
-  // The persistent DAX flag (FS_XFLAG_DAX) of the host's inode; false where the host's file system has no such flag.
+  // The persistent DAX hint of the file (chattr +x), wherever the share keeps it.
   // Costs a system call: called only if a rule needs it, at most once per reply. Valid during the call only.
   absl::FunctionRef<bool()> persistent_dax_flag;
+  // Whether the file carries security.capability. The same cost, the same rule.
+  absl::FunctionRef<bool()> security_capability = NoSuchThing;
 };
 
 // What kind of reply the attributes travel in.

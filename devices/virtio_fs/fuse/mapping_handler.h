@@ -7,6 +7,7 @@
 #include "base/unique_fd.h"
 #include "base/units.h"
 #include "devices/virtio_fs/fuse/abi.h"
+#include "devices/virtio_fs/fuse/file_system.h"
 #include "devices/virtio_fs/fuse/result.h"
 
 namespace daxvmm::fuse {
@@ -16,7 +17,7 @@ namespace daxvmm::fuse {
 class MappingHandler {
  public:
   virtual ~MappingHandler() = default;
-  virtual Errno SetupMapping(NodeId node, const fuse_setupmapping_in& in) = 0;
+  virtual Errno SetupMapping(const RequestContext& ctx, NodeId node, const fuse_setupmapping_in& in) = 0;
   // All entries are validated before the first is applied.
   virtual Errno RemoveMapping(NodeId node, std::span<const fuse_removemapping_one> entries) = 0;
 };

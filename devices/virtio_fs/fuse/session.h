@@ -25,7 +25,8 @@ struct Agreement {
 };
 
 // `in` is zero where the client's fuse_init_in was shorter (16 bytes before 7.36).
-Agreement Negotiate(const fuse_init_in& in, const SessionOptions& options);
+// `optional_flags` are the file system's: FileSystem::optional_init_flags.
+Agreement Negotiate(const fuse_init_in& in, const SessionOptions& options, uint64_t optional_flags);
 
 }  // namespace daxvmm::fuse
 
