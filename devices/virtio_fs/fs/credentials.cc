@@ -117,7 +117,7 @@ ScopedKillPriv::ScopedKillPriv(bool drop) {
   Capabilities caps;
   if (!drop || !GetCapabilities(&caps) || (caps.effective & Bit(CAP_FSETID)) == 0) return;
   saved_effective_ = caps.effective;
-  dropped_ = SetEffective(caps, caps.effective & ~Bit(CAP_FSETID));
+  dropped_ = SetEffective(caps, caps.effective & ~(Bit(CAP_FSETID) | Bit(CAP_SYS_RESOURCE)));
 }
 
 ScopedKillPriv::ScopedKillPriv(bool drop, int fd, gid_t gid) : ScopedKillPriv(drop) {

@@ -80,7 +80,8 @@ class [[nodiscard]] ScopedCredentials {
 };
 
 // While it lives and `drop` was true, the thread lacks CAP_FSETID, so that the host's kernel clears set-user-id and
-// set-group-id bits on write and truncate as it would for an ordinary user (FUSE_HANDLE_KILLPRIV_V2).
+// set-group-id bits on write and truncate as it would for an ordinary user (FUSE_HANDLE_KILLPRIV_V2). For the same user
+// it lacks CAP_SYS_RESOURCE, with which a file would grow beyond its owner's quota.
 class [[nodiscard]] ScopedKillPriv {
  public:
   explicit ScopedKillPriv(bool drop);
