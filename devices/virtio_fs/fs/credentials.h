@@ -114,6 +114,10 @@ class [[nodiscard]] ScopedUmask {
   bool changed_ = false;
 };
 
+// Whether ScopedUmask can do that: a sandbox may forbid unshare(2). Then the client had better apply its umask itself.
+// Asks on a thread of its own, which ends with the call.
+bool ThreadsMayHaveTheirOwnUmask();
+
 // Runs `call` (one system call: negative and errno on failure) as `who`, under the umask `mask`.
 template <typename Call>
 fuse::Errno CallAs(const HostIdentity& who, mode_t mask, Call call) {
