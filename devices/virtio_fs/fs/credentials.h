@@ -79,9 +79,9 @@ class [[nodiscard]] ScopedCredentials {
   uint64_t saved_effective_ = 0;
 };
 
-// While it lives and `drop` was true, the thread lacks CAP_FSETID, so that the host's kernel clears set-user-id and
-// set-group-id bits on write and truncate as it would for an ordinary user (FUSE_HANDLE_KILLPRIV_V2). For the same user
-// it lacks CAP_SYS_RESOURCE, with which a file would grow beyond its owner's quota.
+// While it lives and `drop` was true, the thread changes files as an ordinary user does. It lacks CAP_FSETID, so that
+// the host's kernel clears set-user-id and set-group-id bits on write and truncate (FUSE_HANDLE_KILLPRIV_V2); and
+// CAP_SYS_RESOURCE, so that quotas count. (The blocks that ext4 reserves for root are open to its uid all the same.)
 class [[nodiscard]] ScopedKillPriv {
  public:
   explicit ScopedKillPriv(bool drop);
