@@ -79,7 +79,8 @@ PassthroughFs::PassthroughFs(const ShareOptions& options, fuse::InodeObserver* o
     : options_(options),
       attr_valid_(ValidFor(options.attr_timeout, options.cache)),
       entry_valid_(ValidFor(options.entry_timeout, options.cache)),
-      posix_acl_(CanServeAcls(options, root.get())),
+      own_umask_(ThreadsMayHaveTheirOwnUmask()),
+      posix_acl_(own_umask_ && CanServeAcls(options, root.get())),
       can_label_(CanLabel(options)),
       observer_(observer),
       dax_hints_(options.dax_hint_store),
@@ -108,8 +109,9 @@ std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
 }
 
 uint64_t PassthroughFs::optional_init_flags() const {
-  // DONT_MASK goes without ACLs, too: the host may have given a directory a default ACL.
-  uint64_t flags = FUSE_AUTO_INVAL_DATA | FUSE_DONT_MASK | fuse::kCreateSuppGroup;
+  uint64_t flags = FUSE_AUTO_INVAL_DATA | fuse::kCreateSuppGroup;
+  // Goes without ACLs, too: the host may have given a directory a default ACL.
+  if (own_umask_) flags |= FUSE_DONT_MASK;
   if (posix_acl_) flags |= uint64_t{FUSE_POSIX_ACL} | FUSE_SETXATTR_EXT;
   if (options_.announce_submounts) flags |= FUSE_SUBMOUNTS;
   if (can_label_) flags |= FUSE_SECURITY_CTX;

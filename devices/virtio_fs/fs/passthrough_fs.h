@@ -179,6 +179,7 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   const ShareOptions options_;
   const timespec attr_valid_;
   const timespec entry_valid_;
+  const bool own_umask_;  // the caller's umask can be applied here
   const bool posix_acl_;  // the guest can be offered ACLs
   const bool can_label_;  // and labels of new inodes
   // The INIT flags of the session, both words.
