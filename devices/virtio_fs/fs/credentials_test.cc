@@ -18,7 +18,7 @@
 namespace daxvmm::fs {
 namespace {
 
-fuse::RequestContext Caller(uid_t uid, gid_t gid) { return {.unique = 1, .uid = uid, .gid = gid, .pid = 1}; }
+HostIdentity Caller(uid_t uid, gid_t gid) { return {.uid = uid, .gid = gid, .group = {}}; }
 
 class CredentialsTest : public testing::Test {
  protected:
@@ -120,11 +120,30 @@ TEST_F(CredentialsTest, KillPrivClearsSetIdBitsOnWrite) {
   }
 }
 
+TEST_F(CredentialsTest, ASetGroupIdBitWithoutExecutionStaysForAMemberOfTheFilesGroupOnly) {
+  const std::string path = dir_ + "/sgid";
+  for (const gid_t group : {gid_t{0}, gid_t{2345}}) {
+    for (const gid_t caller : {gid_t{0}, gid_t{2345}, gid_t{3456}}) {
+      const UniqueFd fd(open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0755));
+      ASSERT_EQ(fchown(fd.get(), 1234, group), 0);
+      ASSERT_EQ(fchmod(fd.get(), 02666), 0);
+      {
+        const ScopedKillPriv kill(true, fd.get(), caller);
+        ASSERT_EQ(pwrite(fd.get(), "x", 1, 0), 1);
+      }
+      EXPECT_EQ(getegid(), 0u);
+      struct stat st;
+      ASSERT_EQ(fstat(fd.get(), &st), 0);
+      EXPECT_EQ(st.st_mode & 07777, caller == group ? 02666u : 0666u) << group << " " << caller;
+    }
+  }
+}
+
 TEST_F(CredentialsTest, UmaskIsTheThreadsOwn) {
   const mode_t before = umask(077);
   std::thread([this] {
     {
-      const ScopedNoUmask none;
+      const ScopedUmask none(0);
       EXPECT_EQ(Make("open", 0666).st_mode & 0777, 0666u);
     }
     EXPECT_EQ(Make("closed", 0666).st_mode & 0777, 0600u);

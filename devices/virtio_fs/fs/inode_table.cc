@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 
 #include <utility>
 
@@ -13,8 +12,6 @@ using fuse::Errno;
 
 constexpr size_t kListSlice = 512;
 constexpr size_t kMaxListedPath = 4096;
-// File times come from the kernel's coarse clock, whose grain is a tick: 10 ms at CONFIG_HZ=100.
-constexpr int64_t kTimeStampGrainNs = 20'000'000;
 
 }  // namespace
 
@@ -34,11 +31,7 @@ fuse::Result<struct statx> StatInode(int fd) {
 bool Inode::UnchangedSinceLastOpen(const struct statx& stx) {
   const Stamp now{stx.stx_size, stx.stx_mtime.tv_sec, stx.stx_ctime.tv_sec, stx.stx_mtime.tv_nsec,
                   stx.stx_ctime.tv_nsec};
-  timespec clock;
-  clock_gettime(CLOCK_REALTIME, &clock);
-  const int64_t age_s = clock.tv_sec - now.ctime_s;
-  const bool settled =
-      age_s > 1 || (age_s >= 0 && age_s * 1'000'000'000 + clock.tv_nsec - now.ctime_ns > kTimeStampGrainNs);
+  const bool settled = IsSettled(stx.stx_ctime);
   MutexLock lock(&mu_);
   const bool unchanged = last_open_ == now;
   last_open_ = settled ? std::optional<Stamp>(now) : std::nullopt;

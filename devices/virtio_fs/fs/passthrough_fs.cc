@@ -3,11 +3,15 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "base/status.h"
+#include "devices/virtio_fs/fs/posix_acl.h"
 #include "devices/virtio_fs/fs/safe_open.h"
 
 namespace daxvmm::fs {
@@ -35,6 +39,24 @@ timespec ValidFor(std::optional<absl::Duration> wanted, CacheMode cache) {
   return absl::ToTimespec(wanted.value_or(DefaultTimeout(cache)));
 }
 
+// Whether the guest's ACLs can be the host's: its file system has them, and no rule leads their names elsewhere.
+bool CanServeAcls(const ShareOptions& options, int root) {
+  if (!options.xattr || !options.posix_acl) return false;
+  for (const char* name : {kAccessAcl, kDefaultAcl}) {
+    const Result<std::string> host_name = options.xattr_map.ToHost(name);
+    if (!host_name.ok() || *host_name != name) return false;
+    if (getxattr(ProcPath(root).c_str(), name, nullptr, 0) < 0 && errno != ENODATA) return false;
+  }
+  return true;
+}
+
+// Whether this process may store the guest's labels: a client that sends them could make nothing where it may not.
+bool CanLabel(const ShareOptions& options) {
+  if (!options.xattr) return false;
+  const Result<std::string> name = options.xattr_map.ToHost("security.selinux");
+  return name.ok() && (geteuid() == 0 || absl::StartsWith(*name, "user."));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PassthroughFs>> PassthroughFs::Create(const ShareOptions& options,
@@ -57,7 +79,10 @@ PassthroughFs::PassthroughFs(const ShareOptions& options, fuse::InodeObserver* o
     : options_(options),
       attr_valid_(ValidFor(options.attr_timeout, options.cache)),
       entry_valid_(ValidFor(options.entry_timeout, options.cache)),
+      posix_acl_(CanServeAcls(options, root.get())),
+      can_label_(CanLabel(options)),
       observer_(observer),
+      dax_hints_(options.dax_hint_store),
       inodes_(std::move(root), root_stat, max_nodes),
       handles_(max_handles) {}
 
@@ -72,8 +97,8 @@ std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
     nodes.push_back(LiveNode{.node = inode.id(),
                              .path = std::move(entry.path),
                              .regular = inode.is_regular(),
-                             .set_id = (st.st_mode & S_ISUID) != 0 ||
-                                       (st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP),
+                             .set_id = fuse::IsSetId(st.st_mode),
+                             .dax_hint_in_memory = inode.facts.dax_hint() == DaxHint::kSetInMemory,
                              .size = ByteCount(static_cast<uint64_t>(st.st_size)),
                              .open_handles = inode.open_handles.load(std::memory_order_relaxed),
                              .reads = inode.reads.load(std::memory_order_relaxed),
@@ -82,7 +107,14 @@ std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
   return nodes;
 }
 
-uint64_t PassthroughFs::optional_init_flags() const { return 0; }
+uint64_t PassthroughFs::optional_init_flags() const {
+  // DONT_MASK goes without ACLs, too: the host may have given a directory a default ACL.
+  uint64_t flags = FUSE_AUTO_INVAL_DATA | FUSE_DONT_MASK | fuse::kCreateSuppGroup;
+  if (posix_acl_) flags |= uint64_t{FUSE_POSIX_ACL} | FUSE_SETXATTR_EXT;
+  if (options_.announce_submounts) flags |= FUSE_SUBMOUNTS;
+  if (can_label_) flags |= FUSE_SECURITY_CTX;
+  return flags;
+}
 
 void PassthroughFs::Init(uint64_t flags) { session_flags_.store(flags, std::memory_order_relaxed); }
 
@@ -106,10 +138,6 @@ Result<UniqueFd> PassthroughFs::OpenForMapping(NodeId node, bool writable) {
   Result<UniqueFd> fd = Reopen(inode->fd(), S_IFREG, (writable ? O_RDWR : O_RDONLY) | O_NONBLOCK);
   if (!fd.ok() && fd.error() == Errno(EAGAIN)) return Errno(EIO);
   return fd;
-}
-
-Errno PassthroughFs::DropPrivilegesBeforeStores(const fuse::RequestContext& /*ctx*/, NodeId /*node*/) {
-  return fuse::kOk;
 }
 
 Result<PinnedInode> PassthroughFs::FindDirectory(NodeId node) const {

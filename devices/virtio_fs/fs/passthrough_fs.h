@@ -5,6 +5,8 @@
 #ifndef DAXVMM_DEVICES_VIRTIO_FS_FS_PASSTHROUGH_FS_H_
 #define DAXVMM_DEVICES_VIRTIO_FS_FS_PASSTHROUGH_FS_H_
 
+#include <linux/fs.h>
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -13,6 +15,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "devices/virtio_fs/fs/credentials.h"
+#include "devices/virtio_fs/fs/dax_hint.h"
 #include "devices/virtio_fs/fs/handle_table.h"
 #include "devices/virtio_fs/fs/inode_table.h"
 #include "devices/virtio_fs/fs/share_options.h"
@@ -29,15 +33,16 @@ struct LiveNode {
   // where a directory above is not known any more. Renames made on the host are not seen.
   std::string path;
   bool regular = false;
-  bool set_id = false;  // set-user-id, or set-group-id and executable by its group
-  ByteCount size;       // as fstat says now
+  bool set_id = false;              // set-user-id, or set-group-id and executable by its group
+  bool dax_hint_in_memory = false;  // chattr +x was said of it, and nothing could be found that keeps that
+  ByteCount size;                   // as fstat says now
   uint64_t open_handles = 0;
   uint64_t reads = 0;   // FUSE_READ requests
   uint64_t writes = 0;  // FUSE_WRITE requests
 };
 
 // Every method may be called on any thread, several at once. Request threads get a umask of their own when they first
-// create something (see ScopedNoUmask).
+// create something (see ScopedUmask).
 class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource {
  public:
   // INVALID_ARGUMENT, NOT_FOUND and so on, naming the path. `observer` may be null: attribute flags are 0 then. It
@@ -51,6 +56,8 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   uint64_t over_forgets() const { return inodes_.over_forgets(); }
   size_t node_count() const { return inodes_.size(); }
   size_t handle_count() const { return handles_.size(); }
+  // How many files have a DAX hint that is gone with the device.
+  size_t hints_in_memory() const { return dax_hints_.in_memory(); }
 
   // fuse::MappingSource
   fuse::Result<UniqueFd> OpenForMapping(NodeId node, bool writable) override;
@@ -135,9 +142,36 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   fuse::Result<fuse_attr_out> AttrOut(const PinnedInode& inode) const;
   // Takes a lookup reference to the inode of `fd` (O_PATH).
   fuse::Result<fuse_entry_out> MakeEntry(UniqueFd fd, NodeId parent, const std::string& name);
-  // The same for what was just made as `name`: EIO if it is not of `type`, because someone on the host was faster.
-  fuse::Result<fuse_entry_out> EntryOfNew(const PinnedInode& parent, const std::string& name, mode_t type);
+  // The same for what was just made as `name` and opened as `fd`; first gives it its labels. EIO if it is not of
+  // `type`, because someone on the host was faster. On any error, also `fd`'s, what was made is removed again.
+  fuse::Result<fuse_entry_out> EntryOfNew(const fuse::RequestContext& ctx, const PinnedInode& parent,
+                                          const std::string& name, mode_t type, fuse::Result<UniqueFd> fd);
+  // The reply to CREATE and TMPFILE for a file that is open as `io` and held as `path` (O_PATH).
+  fuse::Result<fuse::CreateReply> ReplyToCreate(UniqueFd io, UniqueFd path, NodeId parent, const std::string& name);
+
+  // Who the caller is on the host when it makes something in `dir`. EOVERFLOW for ids that have no meaning there.
+  fuse::Result<HostIdentity> IdentityOf(const fuse::RequestContext& ctx, const PinnedInode& dir) const;
+  // The caller's group on the host, for what goes on without one as well.
+  gid_t HostGroupOf(const fuse::RequestContext& ctx) const;
+  // The umask to make something under, of the one that the request brings.
+  mode_t UmaskFor(uint32_t umask) const;
+  // Gives the new inode of `fd` what it is to be born with.
+  fuse::Errno LabelNew(const fuse::RequestContext& ctx, int fd) const;
+  // Whether the guest's ACLs are served in this session.
+  bool serves_acls() const;
+  // The host's name of an attribute that the guest may touch; EPERM, EOPNOTSUPP or ERANGE otherwise.
+  fuse::Result<std::string> HostXattrName(const std::string& name) const;
+  // `kill_sgid`: the access ACL's setter may not keep a set-group-id bit.
+  fuse::Errno SetAcl(const PinnedInode& inode, const std::string& name, absl::string_view acl, int flags,
+                     bool kill_sgid) const;
   fuse::Result<fuse_open_out> OpenReply(const PinnedInode& inode, UniqueFd fd, bool may_keep_cache);
+
+  // Of a regular file or a directory: read once in the inode's life, then remembered.
+  DaxHint HintOf(const PinnedInode& inode) const;
+  fuse::Errno SetHint(const PinnedInode& inode, bool on);
+  // SETFLAGS and FSSETXATTR: all flags as the guest wants them.
+  fuse::Errno SetFlags(const PinnedInode& inode, uint32_t wanted);
+  fuse::Errno SetAttributes(const PinnedInode& inode, const fsxattr& wanted);
 
   // A request whose reply carries no attributes has made the file at least this long.
   void NoteSize(Inode& inode, uint64_t size) const;
@@ -145,9 +179,12 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   const ShareOptions options_;
   const timespec attr_valid_;
   const timespec entry_valid_;
+  const bool posix_acl_;  // the guest can be offered ACLs
+  const bool can_label_;  // and labels of new inodes
   // The INIT flags of the session, both words.
   std::atomic<uint64_t> session_flags_{0};
   fuse::InodeObserver* const observer_;
+  DaxHints dax_hints_;
   InodeTable inodes_;
   HandleTable handles_;
 };

@@ -66,6 +66,12 @@ Result<UniqueFd> CreateFile(int dir, const std::string& name, int flags, mode_t 
   return OpenWithOptionalNoAtime(open_flags, [&](int f) { return OpenBeneath(dir, name.c_str(), f, mode & 07777); });
 }
 
+Result<UniqueFd> CreateUnnamed(int dir, int flags, mode_t mode) {
+  const int open_flags = (flags & ((kGuestFlags & ~(O_TRUNC | O_NONBLOCK)) | O_EXCL)) | O_TMPFILE | O_CLOEXEC;
+  const ProcPath path(dir);
+  return OpenWithOptionalNoAtime(open_flags, [&](int f) { return open(path.c_str(), f, mode & 07777); });
+}
+
 Result<UniqueFd> Reopen(int fd, mode_t type, int flags) {
   struct stat st;
   if (fstat(fd, &st) != 0) return Errno::Last();

@@ -44,6 +44,10 @@ fuse::Result<UniqueFd> OpenChild(int dir, const std::string& name);
 // `flags` as in Reopen; `mode` is subject to the thread's umask.
 fuse::Result<UniqueFd> CreateFile(int dir, const std::string& name, int flags, mode_t mode);
 
+// The same without a name, in the file system of the directory `dir` (O_TMPFILE). O_EXCL in `flags` forbids to link it
+// later. EINVAL if `flags` do not ask for writing.
+fuse::Result<UniqueFd> CreateUnnamed(int dir, int flags, mode_t mode);
+
 // Opens the inode of the O_PATH descriptor `fd` for I/O. `type` is S_IFREG or S_IFDIR: anything else is refused without
 // an open: EISDIR or ENOTDIR, ELOOP for a symbolic link, ENXIO for a device, FIFO or socket. Of `flags`, which may be
 // the guest's, only these count: the access mode, O_TRUNC, O_SYNC, O_DSYNC, O_NOATIME (where permitted), O_NONBLOCK.

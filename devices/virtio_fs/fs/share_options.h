@@ -22,7 +22,8 @@ enum class CacheMode {
 
 // Where the persistent DAX hint of a file (chattr +x in the guest) is kept.
 enum class DaxHintStore {
-  kAuto,          // the first of these three that works: trusted xattr as root, user xattr, memory
+  kAuto,          // the first of these three that works: trusted xattr as root, user xattr, memory; the host's flag is
+                  // the hint of a file of which they say nothing
   kTrustedXattr,  // trusted.daxvmm.dax: hidden from the guest and from ordinary users of the host
   kUserXattr,     // user.daxvmm.dax: hidden from the guest
   kHostFlag,      // the host inode's own FS_XFLAG_DAX, where its file system stores that
@@ -45,7 +46,7 @@ struct ShareOptions {
 
   IdMap uid_map;
   IdMap gid_map;
-  bool xattr = true;      // false: the guest's calls answer EOPNOTSUPP
+  bool xattr = true;      // false: the guest has none (ENOSYS, which Linux remembers)
   bool posix_acl = true;  // where the host's file system has them
   XattrMap xattr_map;
 
