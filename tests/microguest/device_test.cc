@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -30,16 +31,17 @@ constexpr uint64_t kPattern = 0x6464'6464'6464'6464;  // "dddddddd"
 // The parameter: whether the machine has the in-kernel interrupt controller.
 class DeviceTest : public testing::TestWithParam<bool> {
  protected:
-  void Boot(unsigned cpus = 1) {
+  void Boot(unsigned cpus = 1, bool read_only = false) {
     directory_ = testing::TempDir() + "/share.XXXXXX";
     ASSERT_NE(mkdtemp(directory_.data()), nullptr);
-    auto machine = MicroMachine::Create({.cpus = cpus, .irqchip = GetParam()});
+    auto machine = MicroMachine::Create({.cpus = cpus, .irqchip = GetParam(), .window_read_only = read_only});
     if (machine.status().code() == absl::StatusCode::kUnavailable) GTEST_SKIP() << machine.status().message();
     ASSERT_TRUE(machine.ok()) << machine.status();
     machine_ = *std::move(machine);
     virtio_fs::VirtioFsOptions options;
     options.tag = "share";
     options.share.path = directory_;
+    options.share.read_only = read_only;
     options.window = virtio_fs::WindowPlace{&machine_->window(), fakes::kWindowBase};
     auto device = virtio_fs::VirtioFsDevice::Create(options, &policy_);
     ASSERT_TRUE(device.ok()) << device.status();
@@ -52,6 +54,7 @@ class DeviceTest : public testing::TestWithParam<bool> {
     machine_->guard().Add({.name = "share",
                            .base = fakes::kWindowBase,
                            .size = machine_->window().size(),
+                           .read_only = read_only,
                            .describe_unusable = [window] { return window->DescribeUnusable(); },
                            .describe_at = [window](WindowOffset at) { return window->Describe(at); }});
     ASSERT_TRUE(machine_->Start().ok());
@@ -202,6 +205,30 @@ TEST_P(DeviceTest, AnUpgradeMakesTheSameMappingWritable) {
   std::string start(8, '\0');
   std::ifstream(Path("file"), std::ios::binary).read(start.data(), 8);
   EXPECT_EQ(start, "!!!!!!!!");
+}
+
+TEST_P(DeviceTest, AReadOnlyShareCannotBeWrittenThroughItsWindow) {
+  BOOT(1, /*read_only=*/true);
+  MakeFile("file", kChunk);
+  const uint64_t node = Lookup("file").nodeid;
+  ASSERT_EQ(SetupMapping(node, 0, 0, FUSE_SETUPMAPPING_FLAG_READ), 0);
+  EXPECT_EQ(SetupMapping(node, 0, 0, FUSE_SETUPMAPPING_FLAG_READ | FUSE_SETUPMAPPING_FLAG_WRITE), EROFS);
+  EXPECT_EQ(SetupMapping(node, 0, kChunk, FUSE_SETUPMAPPING_FLAG_WRITE), EROFS);
+  EXPECT_EQ(device_->window()->stats().rejected, 2u);
+  // A guest that stores all the same goes on, whatever the width and the offset, and changes nothing.
+  ASSERT_EQ(LoadWindow(0), kPattern);
+  for (uint64_t i = 0; i < 8; ++i) {
+    ASSERT_TRUE(machine_->Store(fakes::kWindowBase + ByteCount(i * 4096), 0x2121'2121'2121'2121, 1u << (i % 4)));
+  }
+  EXPECT_EQ(machine_->guard().dropped_stores(fakes::kWindowBase), 8u);
+  for (uint64_t i = 0; i < 8; ++i) EXPECT_EQ(LoadWindow(i * 4096), kPattern);
+  std::ifstream file(Path("file"), std::ios::binary);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), std::string(kChunk, 'd'));
+  // Where nothing is mapped a load still ends the guest, and a store is but one more.
+  ASSERT_TRUE(machine_->Store(fakes::kWindowBase + ByteCount(kChunk), 1));
+  EXPECT_EQ(machine_->guard().dropped_stores(fakes::kWindowBase), 9u);
+  EXPECT_EQ(LoadWindow(kChunk), std::nullopt);
+  ExpectFaultThatNames("nothing behind it");
 }
 
 TEST_P(DeviceTest, APageThatTheHostTruncatedAwayEndsTheGuestAndNamesTheFile) {
