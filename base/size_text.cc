@@ -17,7 +17,7 @@ constexpr absl::string_view kLetters = "KMGT";
 }  // namespace
 
 absl::StatusOr<ByteCount> ParseSize(absl::string_view text) {
-  const absl::Status bad =
+  absl::Status bad =
       absl::InvalidArgumentError(absl::StrCat("'", text, "' is not a size such as 512K, 64M or 2G"));
   std::string digits = absl::AsciiStrToUpper(text);
   unsigned shift = 0;

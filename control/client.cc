@@ -58,7 +58,7 @@ absl::StatusOr<UniqueFd> ConnectSocket(const std::string& path, absl::Duration t
 }  // namespace
 
 struct Client::Impl {
-  Impl(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout)
+  Impl(const std::shared_ptr<grpc::Channel>& channel, absl::Duration timeout)
       : timeout(timeout),
         policy(v1::DaxPolicyService::NewStub(channel)),
         window(v1::DaxWindowService::NewStub(channel)),
@@ -86,7 +86,7 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& path,
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxResponseBytes);
   auto channel = grpc::CreateCustomInsecureChannelFromFd("daxvmm", fd.release(), arguments);
-  return std::unique_ptr<Client>(new Client(std::make_unique<Impl>(std::move(channel), timeout)));
+  return std::unique_ptr<Client>(new Client(std::make_unique<Impl>(channel, timeout)));
 }
 
 Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -57,7 +57,7 @@ absl::StatusOr<std::string> LocateControlLibrary(const std::string& option) {
   ASSIGN_OR_RETURN(const std::string folder, ProgramFolder());
   std::string looked;
   for (const char* place : kPlaces) {
-    const std::string path = absl::StrCat(folder, place, kServerLibraryName);
+    std::string path = absl::StrCat(folder, place, kServerLibraryName);
     if (access(path.c_str(), R_OK) == 0) return path;
     absl::StrAppend(&looked, looked.empty() ? "" : ", ", path);
   }

@@ -50,7 +50,7 @@ TEST(MappingTest, UnmapsOnceWhenItGoes) {
     data = mapping.data();
     Mapping moved(std::move(mapping));
     EXPECT_EQ(moved.data(), data);
-    EXPECT_EQ(mapping.data(), nullptr);
+    EXPECT_EQ(mapping.data(), nullptr);  // NOLINT(bugprone-use-after-move): what is left of it is the question
     EXPECT_EQ(mapping.size(), ByteCount(0));
     mapping = std::move(moved);
     EXPECT_EQ(mapping.data(), data);

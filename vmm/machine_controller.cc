@@ -1,5 +1,6 @@
 // The machine as the control plane sees it.
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -71,9 +72,9 @@ absl::StatusOr<std::vector<control::LiveFile>> Machine::ListFiles(const std::str
       files.push_back(ToControl(share->device->tag(), std::move(file)));
     }
   }
-  // Each share's are sorted by path already.
-  std::stable_sort(files.begin(), files.end(),
-                   [](const control::LiveFile& a, const control::LiveFile& b) { return a.share_tag < b.share_tag; });
+  std::ranges::sort(files, [](const control::LiveFile& a, const control::LiveFile& b) {
+    return std::tie(a.share_tag, a.path, a.node_id) < std::tie(b.share_tag, b.path, b.node_id);
+  });
   return files;
 }
 

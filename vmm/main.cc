@@ -47,7 +47,7 @@ int UsageError(std::string message) {
 // The fields of MachineConfig that errors begin with, as flags; what is wrong with the KVM device begins with its path
 // or the name of an ioctl.
 std::string AsFlagError(const absl::Status& status, const MachineConfig& config) {
-  const std::string message(status.message());
+  std::string message(status.message());
   if (absl::StartsWith(message, config.kvm_path + ": ") || absl::StartsWith(message, "KVM_")) {
     return absl::StrCat("--kvm: ", message);
   }

@@ -109,7 +109,7 @@ FuseReply DeviceFixture::Ask(uint32_t opcode, uint64_t node, const std::vector<s
 }
 
 FuseReply DeviceFixture::AskWithBuffers(uint32_t opcode, uint64_t node, const std::vector<std::byte>& arguments,
-                                        std::vector<fakes::Buffer> data) {
+                                        const std::vector<fakes::Buffer>& data) {
   size_t body = arguments.size();
   for (const fakes::Buffer& buffer : data) body += buffer.device_writes ? 0 : buffer.size;
   const fuse_in_header header = Header(opcode, node, body);

@@ -73,7 +73,7 @@ class DeviceFixture : public testing::Test {
   FuseReply Ask(uint32_t opcode, uint64_t node, const std::vector<std::byte>& body, uint32_t room = 4096);
   // The same with the data in buffers of the caller's.
   FuseReply AskWithBuffers(uint32_t opcode, uint64_t node, const std::vector<std::byte>& arguments,
-                           std::vector<fakes::Buffer> data);
+                           const std::vector<fakes::Buffer>& data);
   // On the hiprio queue, without room for a reply.
   void Forget(uint64_t node, uint64_t count);
 

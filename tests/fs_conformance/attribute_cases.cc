@@ -10,9 +10,6 @@
 namespace daxvmm::conformance {
 namespace {
 
-constexpr uid_t kKeepUid = static_cast<uid_t>(-1);
-constexpr gid_t kKeepGid = static_cast<gid_t>(-1);
-
 bool Later(timespec a, timespec b) { return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec > b.tv_nsec; }
 
 // A directory in which anyone may make files.
@@ -23,8 +20,8 @@ void Public(Volume& v, mode_t mode = 0777) {
 
 }  // namespace
 
-const std::vector<Case>& AttributeCases() {
-  static const auto* const cases = new std::vector<Case>{
+std::vector<Case> AttributeCases() {
+  return {
       {"NewFilesHaveTheModeAskedFor",
        [](Volume& v) {
          for (const mode_t mode : {0u, 0400u, 0666u, 0777u, 01777u}) {
@@ -278,17 +275,6 @@ const std::vector<Case>& AttributeCases() {
          EXPECT_EQ(v.GetXattr("a", "security.capability", &value), ENODATA);
        }},
   };
-  return *cases;
-}
-
-const std::vector<Case>& AllCases() {
-  static const auto* const all = [] {
-    auto* list = new std::vector<Case>(NameCases());
-    list->insert(list->end(), DataCases().begin(), DataCases().end());
-    list->insert(list->end(), AttributeCases().begin(), AttributeCases().end());
-    return list;
-  }();
-  return *all;
 }
 
 }  // namespace daxvmm::conformance

@@ -67,9 +67,61 @@ inline int OpenError(Volume& v, const std::string& path, int flags) {
   return error;
 }
 
-const std::vector<Case>& NameCases();
-const std::vector<Case>& DataCases();
-const std::vector<Case>& AttributeCases();
+// An ordinary user, and somebody else.
+inline constexpr uid_t kUser = 1234;
+inline constexpr gid_t kGroup = 2345;
+inline constexpr uid_t kStranger = 4321;
+inline constexpr gid_t kForeignGroup = 777;
+inline constexpr uid_t kKeepUid = static_cast<uid_t>(-1);
+inline constexpr gid_t kKeepGid = static_cast<gid_t>(-1);
+
+// Calls are made in that name until the end of the scope, and then in root's again.
+class Acting {
+ public:
+  Acting(Volume& v, const Caller& caller) : v_(v) { v.SetCaller(caller); }
+  explicit Acting(Volume& v) : Acting(v, {.uid = kUser, .gid = kGroup}) {}
+  ~Acting() { v_.SetCaller(0, 0); }
+  Acting(const Acting&) = delete;
+  Acting& operator=(const Acting&) = delete;
+
+ private:
+  Volume& v_;
+};
+
+// A directory of exactly this mode and these owners.
+inline void MakeDirectory(Volume& v, const std::string& path, mode_t mode = 0755, uid_t uid = 0, gid_t gid = 0) {
+  EXPECT_EQ(v.MkDir(path, 0755), 0) << path;
+  EXPECT_EQ(v.Chown(path, uid, gid), 0) << path;
+  EXPECT_EQ(v.Chmod(path, mode), 0) << path;
+}
+// A file of exactly this mode and these owners.
+inline void MakeFile(Volume& v, const std::string& path, const std::string& data = "", mode_t mode = 0644,
+                     uid_t uid = 0, gid_t gid = 0) {
+  Put(v, path, data);
+  EXPECT_EQ(v.Chown(path, uid, gid), 0) << path;
+  EXPECT_EQ(v.Chmod(path, mode), 0) << path;
+}
+inline mode_t ModeOf(Volume& v, const std::string& path) { return AttributesOf(v, path).mode & 07777; }
+inline std::string Bytes(char c, size_t count) { return std::string(count, c); }
+inline std::string Zeros(size_t count) { return std::string(count, '\0'); }
+
+std::vector<Case> AclCases();
+std::vector<Case> AttributeCases();
+std::vector<Case> CreationCases();
+std::vector<Case> DataCases();
+std::vector<Case> DirectoryCases();
+std::vector<Case> ErrorCases();
+std::vector<Case> FlagCases();
+std::vector<Case> LinkCases();
+std::vector<Case> MappedCases();
+std::vector<Case> NameCases();
+std::vector<Case> PermissionCases();
+std::vector<Case> RenameCases();
+std::vector<Case> SetIdCases();
+std::vector<Case> SparseCases();
+std::vector<Case> TemporaryCases();
+std::vector<Case> TimeCases();
+std::vector<Case> XattrCases();
 
 }  // namespace daxvmm::conformance
 

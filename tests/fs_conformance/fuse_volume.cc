@@ -4,6 +4,7 @@
 #include <linux/fs.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -21,21 +22,28 @@ class SmallSink : public fuse::DirSink {
  public:
   struct Entry {
     std::string name;
+    uint64_t ino;
+    uint32_t type;
     uint64_t next_offset;
-    uint64_t node;
+    uint64_t node;  // 0: none
   };
   bool Fits(size_t) const override { return entries.size() < 24; }
-  void Add(absl::string_view name, uint64_t, uint32_t, uint64_t next_offset, const fuse_entry_out* entry) override {
-    entries.push_back({std::string(name), next_offset, entry != nullptr ? entry->nodeid : 0});
+  void Add(absl::string_view name, uint64_t ino, uint32_t type, uint64_t next_offset,
+           const fuse_entry_out* entry) override {
+    entries.push_back({std::string(name), ino, type, next_offset, entry != nullptr ? entry->nodeid : 0});
   }
   std::vector<Entry> entries;
 };
 
 class FuseVolume : public Volume {
  public:
-  explicit FuseVolume(fuse::FileSystem* fs) : fs_(fs) {}
+  FuseVolume(fuse::FileSystem* fs, uint64_t flags) : fs_(fs), flags_(flags) {}
 
-  void SetCaller(uid_t uid, gid_t gid) override { ctx_ = {.unique = 2, .uid = uid, .gid = gid, .pid = 1}; }
+  void SetCaller(const Caller& caller) override {
+    ctx_ = {.unique = 2, .uid = caller.uid, .gid = caller.gid, .pid = 1};
+    umask_ = caller.umask;
+    groups_ = caller.groups;
+  }
 
   int Open(const std::string& path, int flags, mode_t mode, int* fd) override {
     const auto [parent, name] = Split(path);
@@ -51,8 +59,10 @@ class FuseVolume : public Volume {
       if (found.error().value() != ENOENT || (flags & O_CREAT) == 0) return found.error().value();
       fuse_create_in in = {};
       in.flags = static_cast<uint32_t>(flags);
-      in.mode = S_IFREG | mode;
-      const auto made = fs_->Create(ctx_, dir.id, name, in);
+      in.mode = S_IFREG | Masked(mode);
+      in.umask = umask_;
+      if (KillsPriv() && (flags & O_TRUNC) != 0) in.open_flags |= FUSE_OPEN_KILL_SUIDGID;
+      const auto made = fs_->Create(MakerContext(dir.id), dir.id, name, in);
       if (!made.ok()) return made.error().value();
       file.node = NodeId(made->entry.nodeid);
       file.fh = made->open.fh;
@@ -60,6 +70,7 @@ class FuseVolume : public Volume {
       file.node = NodeId(found->nodeid);
       fuse_open_in in = {};
       in.flags = static_cast<uint32_t>(flags & ~(O_CREAT | O_EXCL));
+      if (KillsPriv() && (flags & O_TRUNC) != 0) in.open_flags |= FUSE_OPEN_KILL_SUIDGID;
       const auto open = fs_->Open(ctx_, file.node, in);
       if (!open.ok()) {
         fs_->Forget(file.node, 1);
@@ -69,6 +80,21 @@ class FuseVolume : public Volume {
     }
     *fd = next_fd_++;
     files_.emplace(*fd, file);
+    return 0;
+  }
+  int OpenTemporary(const std::string& path, int flags, mode_t mode, int* fd) override {
+    const Node dir(this, path);
+    if (dir.error != 0) return dir.error;
+    fuse_create_in in = {};
+    in.flags = static_cast<uint32_t>(flags | O_TMPFILE);
+    in.mode = S_IFREG | Masked(mode);
+    in.umask = umask_;
+    const auto made = fs_->TmpFile(MakerContext(dir.id), dir.id, in);
+    if (!made.ok()) return made.error().value();
+    *fd = next_fd_++;
+    files_.emplace(*fd, OpenFile{.flags = static_cast<uint32_t>(flags),
+                                 .node = NodeId(made->entry.nodeid),
+                                 .fh = made->open.fh});
     return 0;
   }
   int Close(int fd) override {
@@ -109,7 +135,7 @@ class FuseVolume : public Volume {
     in.offset = offset;
     in.size = static_cast<uint32_t>(bytes.size());
     in.flags = file.flags;
-    if (ctx_.uid != 0) in.write_flags |= FUSE_WRITE_KILL_SUIDGID;
+    if (KillsPriv()) in.write_flags |= FUSE_WRITE_KILL_SUIDGID;
     const auto n = fs_->Write(ctx_, file.node, in, &reader);
     *written = n.ok() ? *n : 0;
     return n.error().value();
@@ -161,13 +187,52 @@ class FuseVolume : public Volume {
     return out.error().value();
   }
   int FTruncate(int fd, uint64_t size) override {
-    const OpenFile& file = files_.at(fd);
     fuse_setattr_in in = {};
-    in.valid = FATTR_SIZE | FATTR_FH | (ctx_.uid != 0 ? FATTR_KILL_SUIDGID : 0);
-    in.fh = file.fh;
+    in.valid = FATTR_SIZE | FATTR_FH | (KillsPriv() ? FATTR_KILL_SUIDGID : 0);
+    in.fh = files_.at(fd).fh;
     in.size = size;
-    return fs_->SetAttr(ctx_, file.node, in).error().value();
+    return Set(files_.at(fd).node, in);
   }
+  int FChmod(int fd, mode_t mode) override { return Set(files_.at(fd).node, ModeRequest(mode)); }
+  int FChown(int fd, uid_t uid, gid_t gid) override { return Set(files_.at(fd).node, OwnerRequest(uid, gid)); }
+  int FSetTimes(int fd, timespec atime, timespec mtime) override {
+    return Set(files_.at(fd).node, TimesRequest(atime, mtime));
+  }
+  int FSetXattr(int fd, const std::string& name, const std::string& value, int flags) override {
+    return SetXattr(files_.at(fd).node, name, value, flags);
+  }
+  int FGetXattr(int fd, const std::string& name, std::string* value) override {
+    auto result = fs_->GetXattr(ctx_, files_.at(fd).node, name);
+    if (result.ok()) *value = *result;
+    return result.error().value();
+  }
+  int LinkOpen(int fd, const std::string& to) override {
+    const NodeId node = files_.at(fd).node;
+    return Make(to, [&](NodeId dir, const std::string& name) { return fs_->Link(ctx_, node, dir, name); });
+  }
+  int GetFlags(int fd, uint32_t* flags) override {
+    fuse_ioctl_in in = {};
+    in.fh = files_.at(fd).fh;
+    in.cmd = static_cast<uint32_t>(FS_IOC_GETFLAGS);
+    in.out_size = sizeof(*flags);
+    const auto out = fs_->Ioctl(ctx_, files_.at(fd).node, in, "");
+    if (!out.ok()) return out.error().value();
+    if ((*out).size() != sizeof(*flags)) return EBADMSG;
+    memcpy(flags, (*out).data(), sizeof(*flags));
+    return 0;
+  }
+  int SetFlags(int fd, uint32_t flags) override {
+    fuse_ioctl_in in = {};
+    in.fh = files_.at(fd).fh;
+    in.cmd = static_cast<uint32_t>(FS_IOC_SETFLAGS);
+    in.in_size = sizeof(flags);
+    const std::string input(reinterpret_cast<const char*>(&flags), sizeof(flags));
+    return fs_->Ioctl(ctx_, files_.at(fd).node, in, input).error().value();
+  }
+  int MapRead(int, uint64_t, size_t, std::string*) override { return ENOSYS; }
+  int MapWrite(int, uint64_t, const std::string&) override { return ENOSYS; }
+  int Flock(int, int) override { return ENOSYS; }
+  int OfdLock(int, bool) override { return ENOSYS; }
 
   int Stat(const std::string& path, Attributes* attributes) override {
     const Node node(this, path);
@@ -176,55 +241,37 @@ class FuseVolume : public Volume {
     if (out.ok()) Fill(out->attr, attributes);
     return out.error().value();
   }
+  int Access(const std::string& path, int mode) override {
+    const Node node(this, path);
+    return node.error != 0 ? node.error : fs_->Access(ctx_, node.id, static_cast<uint32_t>(mode)).value();
+  }
   int Truncate(const std::string& path, uint64_t size) override {
     fuse_setattr_in in = {};
-    in.valid = FATTR_SIZE;
+    in.valid = FATTR_SIZE | (KillsPriv() ? FATTR_KILL_SUIDGID : 0);
     in.size = size;
     return Set(path, in);
   }
-  int Chmod(const std::string& path, mode_t mode) override {
-    fuse_setattr_in in = {};
-    in.valid = FATTR_MODE;
-    in.mode = mode;
-    return Set(path, in);
-  }
-  int Chown(const std::string& path, uid_t uid, gid_t gid) override {
-    fuse_setattr_in in = {};
-    in.valid = (uid != static_cast<uid_t>(-1) ? FATTR_UID : 0) | (gid != static_cast<gid_t>(-1) ? FATTR_GID : 0);
-    in.uid = uid;
-    in.gid = gid;
-    return Set(path, in);
-  }
+  int Chmod(const std::string& path, mode_t mode) override { return Set(path, ModeRequest(mode)); }
+  int Chown(const std::string& path, uid_t uid, gid_t gid) override { return Set(path, OwnerRequest(uid, gid)); }
   int SetTimes(const std::string& path, timespec atime, timespec mtime) override {
-    fuse_setattr_in in = {};
-    if (atime.tv_nsec == UTIME_NOW) in.valid |= FATTR_ATIME | FATTR_ATIME_NOW;
-    if (mtime.tv_nsec == UTIME_NOW) in.valid |= FATTR_MTIME | FATTR_MTIME_NOW;
-    if (atime.tv_nsec != UTIME_NOW && atime.tv_nsec != UTIME_OMIT) {
-      in.valid |= FATTR_ATIME;
-      in.atime = static_cast<uint64_t>(atime.tv_sec);
-      in.atimensec = static_cast<uint32_t>(atime.tv_nsec);
-    }
-    if (mtime.tv_nsec != UTIME_NOW && mtime.tv_nsec != UTIME_OMIT) {
-      in.valid |= FATTR_MTIME;
-      in.mtime = static_cast<uint64_t>(mtime.tv_sec);
-      in.mtimensec = static_cast<uint32_t>(mtime.tv_nsec);
-    }
-    return Set(path, in);
+    return Set(path, TimesRequest(atime, mtime));
   }
 
   int MkDir(const std::string& path, mode_t mode) override {
     fuse_mkdir_in in = {};
-    in.mode = mode;
-    return Make(path, [&](NodeId dir, const std::string& name) { return fs_->MkDir(ctx_, dir, name, in); });
+    in.mode = Masked(mode);
+    in.umask = umask_;
+    return Make(path, [&](NodeId dir, const std::string& name) { return fs_->MkDir(MakerContext(dir), dir, name, in); });
   }
   int MkNod(const std::string& path, mode_t mode, uint32_t major, uint32_t minor) override {
     fuse_mknod_in in = {};
-    in.mode = mode;
+    in.mode = Masked(mode);
+    in.umask = umask_;
     in.rdev = (minor & 0xff) | (major << 8) | ((minor & ~0xffu) << 12);
-    return Make(path, [&](NodeId dir, const std::string& name) { return fs_->MkNod(ctx_, dir, name, in); });
+    return Make(path, [&](NodeId dir, const std::string& name) { return fs_->MkNod(MakerContext(dir), dir, name, in); });
   }
   int SymLink(const std::string& target, const std::string& path) override {
-    return Make(path, [&](NodeId dir, const std::string& name) { return fs_->SymLink(ctx_, dir, name, target); });
+    return Make(path, [&](NodeId dir, const std::string& name) { return fs_->SymLink(MakerContext(dir), dir, name, target); });
   }
   int ReadLink(const std::string& path, std::string* target) override {
     const Node node(this, path);
@@ -256,45 +303,49 @@ class FuseVolume : public Volume {
     if (new_dir.error != 0) return new_dir.error;
     return fs_->Rename(ctx_, dir.id, name, new_dir.id, new_name, flags).value();
   }
-  int List(const std::string& path, const std::function<void()>& between, std::vector<std::string>* names) override {
-    const Node dir(this, path);
+  int OpenDir(const std::string& path, int* fd) override {
+    Node dir(this, path);
     if (dir.error != 0) return dir.error;
     const auto open = fs_->OpenDir(ctx_, dir.id, {});
     if (!open.ok()) return open.error().value();
+    *fd = next_fd_++;
+    directories_.emplace(*fd, OpenDirectory{.node = dir.Release(), .fh = open->fh});
+    return 0;
+  }
+  int ReadDir(int fd, uint64_t offset, std::vector<DirEntry>* entries) override {
+    OpenDirectory& dir = directories_.at(fd);
     fuse_read_in in = {};
-    in.fh = open->fh;
+    in.fh = dir.fh;
+    in.offset = offset;
     in.size = 4096;
-    int error = 0;
-    bool plus = true;
-    for (bool first = true; error == 0; first = false, plus = !plus) {
-      SmallSink sink;
-      error = fs_->ReadDir(ctx_, dir.id, in, plus, &sink).value();
-      if (error != 0 || sink.entries.empty()) break;
-      for (const SmallSink::Entry& entry : sink.entries) {
-        names->push_back(entry.name);
-        in.offset = entry.next_offset;
-        const bool dots = entry.name == "." || entry.name == "..";
-        if (!plus || dots) {
-          if (entry.node != 0) error = EBADMSG;
-          continue;
-        }
-        const auto found = fs_->Lookup(ctx_, dir.id, entry.name);
-        if (found.ok()) {
-          if (found->nodeid != entry.node) error = EBADMSG;
-          fs_->Forget(NodeId(found->nodeid), 1);
-        }
-        if (entry.node != 0) fs_->Forget(NodeId(entry.node), 1);
-      }
-      if (first && between) between();
+    const bool plus = dir.plus;
+    dir.plus = !plus;
+    SmallSink sink;
+    int error = fs_->ReadDir(ctx_, dir.node, in, plus, &sink).value();
+    for (const SmallSink::Entry& entry : sink.entries) {
+      if (!Agrees(dir.node, plus, entry)) error = EBADMSG;
+      if (entry.node != 0) fs_->Forget(NodeId(entry.node), 1);
+      entries->push_back(
+          {.name = entry.name, .ino = entry.ino, .type = entry.type, .next_offset = entry.next_offset});
     }
-    const int released = fs_->ReleaseDir(ctx_, dir.id, FileHandle(open->fh)).value();
-    return error != 0 ? error : released;
+    return error;
+  }
+  int FsyncDir(int fd) override {
+    fuse_fsync_in in = {};
+    in.fh = directories_.at(fd).fh;
+    return fs_->FsyncDir(ctx_, directories_.at(fd).node, in).value();
+  }
+  int CloseDir(int fd) override {
+    const OpenDirectory dir = directories_.at(fd);
+    directories_.erase(fd);
+    const int error = fs_->ReleaseDir(ctx_, dir.node, FileHandle(dir.fh)).value();
+    if (dir.node != kRootNode) fs_->Forget(dir.node, 1);
+    return error;
   }
 
   int SetXattr(const std::string& path, const std::string& name, const std::string& value, int flags) override {
     const Node node(this, path);
-    return node.error != 0 ? node.error
-                           : fs_->SetXattr(ctx_, node.id, name, value, static_cast<uint32_t>(flags), 0).value();
+    return node.error != 0 ? node.error : SetXattr(node.id, name, value, flags);
   }
   int GetXattr(const std::string& path, const std::string& name, std::string* value) override {
     const Node node(this, path);
@@ -317,10 +368,17 @@ class FuseVolume : public Volume {
     const Node node(this, path);
     return node.error != 0 ? node.error : fs_->RemoveXattr(ctx_, node.id, name).value();
   }
-  int FreeBlocks(uint64_t* blocks) override {
+  int StatFs(Capacity* capacity) override {
     const auto out = fs_->StatFs(ctx_, kRootNode);
-    if (out.ok()) *blocks = out->bfree;
-    return out.error().value();
+    if (!out.ok()) return out.error().value();
+    *capacity = {.block_size = out->bsize,
+                 .blocks = out->blocks,
+                 .free_blocks = out->bfree,
+                 .available_blocks = out->bavail,
+                 .files = out->files,
+                 .free_files = out->ffree,
+                 .name_max = out->namelen};
+    return 0;
   }
   int Sync() override { return fs_->SyncFs(ctx_, kRootNode).value(); }
 
@@ -329,6 +387,11 @@ class FuseVolume : public Volume {
     uint32_t flags = 0;
     NodeId node;
     uint64_t fh = 0;
+  };
+  struct OpenDirectory {
+    NodeId node;
+    uint64_t fh = 0;
+    bool plus = true;  // of the next batch
   };
 
   // Looks a path up and gives its reference back at the end.
@@ -349,6 +412,8 @@ class FuseVolume : public Volume {
     }
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
+    // The caller's reference from now on.
+    NodeId Release() { return std::exchange(id, kRootNode); }
     FuseVolume* volume;
     NodeId id = kRootNode;
     int error = 0;
@@ -370,7 +435,66 @@ class FuseVolume : public Volume {
   }
   int Set(const std::string& path, const fuse_setattr_in& in) {
     const Node node(this, path);
-    return node.error != 0 ? node.error : fs_->SetAttr(ctx_, node.id, in).error().value();
+    return node.error != 0 ? node.error : Set(node.id, in);
+  }
+  int Set(NodeId node, const fuse_setattr_in& in) { return fs_->SetAttr(ctx_, node, in).error().value(); }
+  static fuse_setattr_in ModeRequest(mode_t mode) {
+    fuse_setattr_in in = {};
+    in.valid = FATTR_MODE;
+    in.mode = mode;
+    return in;
+  }
+  static fuse_setattr_in OwnerRequest(uid_t uid, gid_t gid) {
+    fuse_setattr_in in = {};
+    in.valid = (uid != static_cast<uid_t>(-1) ? FATTR_UID : 0) | (gid != static_cast<gid_t>(-1) ? FATTR_GID : 0);
+    in.uid = uid;
+    in.gid = gid;
+    return in;
+  }
+  static fuse_setattr_in TimesRequest(timespec atime, timespec mtime) {
+    fuse_setattr_in in = {};
+    if (atime.tv_nsec == UTIME_NOW) in.valid |= FATTR_ATIME | FATTR_ATIME_NOW;
+    if (mtime.tv_nsec == UTIME_NOW) in.valid |= FATTR_MTIME | FATTR_MTIME_NOW;
+    if (atime.tv_nsec != UTIME_NOW && atime.tv_nsec != UTIME_OMIT) {
+      in.valid |= FATTR_ATIME;
+      in.atime = static_cast<uint64_t>(atime.tv_sec);
+      in.atimensec = static_cast<uint32_t>(atime.tv_nsec);
+    }
+    if (mtime.tv_nsec != UTIME_NOW && mtime.tv_nsec != UTIME_OMIT) {
+      in.valid |= FATTR_MTIME;
+      in.mtime = static_cast<uint64_t>(mtime.tv_sec);
+      in.mtimensec = static_cast<uint32_t>(mtime.tv_nsec);
+    }
+    return in;
+  }
+  int SetXattr(NodeId node, const std::string& name, const std::string& value, int flags) {
+    uint32_t more = 0;
+    if (name == "system.posix_acl_access" && (flags_ & FUSE_POSIX_ACL) != 0 && ctx_.uid != 0) {
+      const auto out = fs_->GetAttr(ctx_, node, std::nullopt);
+      if (out.ok() && out->attr.gid != ctx_.gid) more |= FUSE_SETXATTR_ACL_KILL_SGID;
+    }
+    return fs_->SetXattr(ctx_, node, name, value, static_cast<uint32_t>(flags), more).value();
+  }
+  // For a request that makes something in `dir`.
+  RequestContext MakerContext(NodeId dir) {
+    RequestContext ctx = ctx_;
+    if (groups_.empty() || (flags_ & fuse::kCreateSuppGroup) == 0) return ctx;
+    const auto out = fs_->GetAttr(ctx_, dir, std::nullopt);
+    if (out.ok() && std::count(groups_.begin(), groups_.end(), out->attr.gid) != 0) {
+      ctx.supplementary_group = out->attr.gid;
+    }
+    return ctx;
+  }
+  // Linux asks the server to clear the set-id bits where the caller lacks CAP_FSETID (FUSE_HANDLE_KILLPRIV_V2).
+  bool KillsPriv() const { return ctx_.uid != 0; }
+  mode_t Masked(mode_t mode) const { return (flags_ & FUSE_DONT_MASK) != 0 ? mode : mode & ~umask_; }
+  // Whether an entry of a listing is what LOOKUP says; one that is gone by now agrees.
+  bool Agrees(NodeId dir, bool plus, const SmallSink::Entry& entry) {
+    if (!plus || entry.name == "." || entry.name == "..") return entry.node == 0;
+    const auto found = fs_->Lookup(ctx_, dir, entry.name);
+    if (!found.ok()) return true;
+    fs_->Forget(NodeId(found->nodeid), 1);
+    return found->nodeid == entry.node;
   }
   static void Fill(const fuse_attr& attr, Attributes* a) {
     *a = {.ino = attr.ino,
@@ -388,13 +512,19 @@ class FuseVolume : public Volume {
   }
 
   fuse::FileSystem* const fs_;
+  const uint64_t flags_;
   RequestContext ctx_ = {.unique = 2, .uid = 0, .gid = 0, .pid = 1};
+  mode_t umask_ = 0;
+  std::vector<gid_t> groups_;
   int next_fd_ = 3;
+  std::map<int, OpenDirectory> directories_;
   std::map<int, OpenFile> files_;
 };
 
 }  // namespace
 
-std::unique_ptr<Volume> MakeFuseVolume(fuse::FileSystem* fs) { return std::make_unique<FuseVolume>(fs); }
+std::unique_ptr<Volume> MakeFuseVolume(fuse::FileSystem* fs, uint64_t flags) {
+  return std::make_unique<FuseVolume>(fs, flags);
+}
 
 }  // namespace daxvmm::conformance

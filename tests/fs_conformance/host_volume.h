@@ -9,7 +9,7 @@
 
 namespace daxvmm::conformance {
 
-// `path` must stay while the volume lives. Sets the umask of the process to 0.
+// `path` must stay while the volume lives. One thread makes the volume and uses it; its umask becomes its own.
 std::unique_ptr<Volume> MakeHostVolume(const std::string& path);
 
 }  // namespace daxvmm::conformance

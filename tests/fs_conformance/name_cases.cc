@@ -12,17 +12,17 @@ namespace daxvmm::conformance {
 namespace {
 
 std::map<std::string, int> CountNames(Volume& v, const std::string& path, const std::function<void()>& between = {}) {
-  std::vector<std::string> names;
-  EXPECT_EQ(v.List(path, between, &names), 0);
+  std::vector<DirEntry> entries;
+  EXPECT_EQ(v.List(path, between, &entries), 0);
   std::map<std::string, int> count;
-  for (const std::string& name : names) ++count[name];
+  for (const DirEntry& entry : entries) ++count[entry.name];
   return count;
 }
 
 }  // namespace
 
-const std::vector<Case>& NameCases() {
-  static const auto* const cases = new std::vector<Case>{
+std::vector<Case> NameCases() {
+  return {
       {"CreateMakesAnEmptyRegularFile",
        [](Volume& v) {
          Put(v, "a");
@@ -328,8 +328,8 @@ const std::vector<Case>& NameCases() {
       {"ListOfFileIsEnotdir",
        [](Volume& v) {
          Put(v, "a");
-         std::vector<std::string> names;
-         EXPECT_EQ(v.List("a", {}, &names), ENOTDIR);
+         std::vector<DirEntry> entries;
+         EXPECT_EQ(v.List("a", {}, &entries), ENOTDIR);
        }},
       {"ListShowsEveryType",
        [](Volume& v) {
@@ -339,7 +339,6 @@ const std::vector<Case>& NameCases() {
          EXPECT_EQ(CountNames(v, "").size(), 5u);
        }},
   };
-  return *cases;
 }
 
 }  // namespace daxvmm::conformance

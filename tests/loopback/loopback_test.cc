@@ -14,6 +14,7 @@
 #include "devices/virtio_fs/fs/passthrough_fs.h"
 #include "gtest/gtest.h"
 #include "tests/fs_conformance/host_volume.h"
+#include "tests/fs_conformance/run_case.h"
 #include "tests/loopback/loopback_mount.h"
 
 extern char** environ;
@@ -201,7 +202,9 @@ TEST_F(LoopbackTest, LiveNodesAreListedByPath) {
 class MountedCase : public LoopbackTest {
  public:
   explicit MountedCase(const conformance::Case& test_case) : case_(test_case) {}
-  void TestBody() override { case_.run(*conformance::MakeHostVolume(top_ + "/mnt")); }
+  void TestBody() override {
+    conformance::RunCase(case_, conformance::Subject::kMounted, *conformance::MakeHostVolume(top_ + "/mnt"));
+  }
 
  private:
   const conformance::Case& case_;
@@ -209,7 +212,7 @@ class MountedCase : public LoopbackTest {
 
 void RegisterCases() {
   for (const conformance::Case& test_case : conformance::AllCases()) {
-    testing::RegisterTest("Mounted", test_case.name, nullptr, nullptr, __FILE__, __LINE__,
+    testing::RegisterTest("Mounted", test_case.name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
                           [&test_case]() -> LoopbackTest* { return new MountedCase(test_case); });
   }
 }

@@ -23,7 +23,6 @@ namespace {
 
 constexpr int kRacers = 2;
 constexpr uint64_t kFewestSwaps = 1000;
-constexpr uint64_t kFewestSuccesses = 3;
 // For one request. The host's disk may be busy, so it is long; an open that waits for a FIFO's other end is for ever.
 constexpr int64_t kRequestDeadlineMs = 60'000;
 
@@ -40,7 +39,7 @@ class MappingReader : public fuse::MappingHandler {
  public:
   MappingReader(fuse::MappingSource* source, Findings* findings) : source_(*source), findings_(*findings) {}
 
-  fuse::Errno SetupMapping(NodeId node, const fuse_setupmapping_in& in) override {
+  fuse::Errno SetupMapping(const fuse::RequestContext& /*ctx*/, NodeId node, const fuse_setupmapping_in& in) override {
     const bool writable = (in.flags & FUSE_SETUPMAPPING_FLAG_WRITE) != 0;
     const fuse::Result<UniqueFd> file = source_.OpenForMapping(node, writable);
     if (!file.ok()) return file.error();
@@ -90,9 +89,9 @@ class EscapeTest : public testing::TestWithParam<Family> {
 
   // Until `end`, every case of the family in turn.
   void Race(Racer* racer, int64_t end) {
-    while (MonotonicMs() < end) {
+    for (bool first = true; MonotonicMs() < end; first = false) {
       for (const RaceCase& race_case : cases_) {
-        if (racer->Random(race_case.one_in) != 0) continue;
+        if (!first && racer->Random(race_case.one_in) != 0) continue;
         race_case.run(racer);
         racer->Finish();
       }
@@ -159,7 +158,7 @@ TEST_P(EscapeTest, NothingLeavesTheShare) {
     const uint64_t tried = findings_->tried(race_case.opcode), succeeded = findings_->succeeded(race_case.opcode);
     printf("%-16s %9llu requests, %9llu succeeded\n", std::string(op->name).c_str(),
            static_cast<unsigned long long>(tried), static_cast<unsigned long long>(succeeded));
-    EXPECT_GE(succeeded, kFewestSuccesses) << op->name << " never got anywhere: the race proves nothing of it";
+    EXPECT_GT(succeeded, 0u) << op->name << " never got anywhere: the race proves nothing of it";
   }
   printf("%llu swaps\n", static_cast<unsigned long long>(arena_->swaps()));
   dispatcher_->Reset();

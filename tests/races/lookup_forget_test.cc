@@ -127,8 +127,8 @@ TEST_F(LookupForgetTest, ForgettingTooMuchIsOnlyCounted) {
   const uint64_t node = Lookup(FileName(2)), other = Lookup(FileName(3));
   Forget(node, 1'000'000);
   EXPECT_EQ(fs_->over_forgets(), 1u);
-  Forget(node, 1);                 // unknown by now
-  Forget(0, 1);                    // never was one
+  Forget(node, 1);  // unknown by now
+  Forget(0, 1);     // never was one
   Forget(~uint64_t{0}, ~uint64_t{0});
   EXPECT_EQ(fs_->over_forgets(), 4u);
   ForgetAll({node, node, ~uint64_t{0}});

@@ -400,7 +400,7 @@ constexpr RaceCase kCases[] = {
                  AsBytes(fuse_removemapping_in{1}) + AsBytes(fuse_removemapping_one{0, 2 << 20}));
        }
      }},
-    {FUSE_SYNCFS, Family::kContents, 4000,
+    {FUSE_SYNCFS, Family::kContents, 300,
      [](Racer* r) { CallOn(r, FUSE_SYNCFS, Target::kAnything, fuse_syncfs_in{}); }},
 
     {FUSE_SETATTR, Family::kAttributes, 1, RaceSetAttr},

@@ -30,7 +30,7 @@ void AppendLittleEndian(uint64_t value, size_t bytes, Bytes* out) {
   for (size_t i = 0; i < bytes; ++i) out->push_back(static_cast<char>(value >> (8 * i)));
 }
 
-Bytes WithLength(Bytes opcode, const Bytes& content) { return opcode + PkgLength(content.size()) + content; }
+Bytes WithLength(const Bytes& opcode, const Bytes& content) { return opcode + PkgLength(content.size()) + content; }
 
 bool IsNameCharacter(char c, bool first) {
   return absl::ascii_isupper(static_cast<unsigned char>(c)) || c == '_' ||

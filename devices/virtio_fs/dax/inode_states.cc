@@ -9,12 +9,6 @@
 
 namespace daxvmm::dax {
 
-namespace {
-
-bool IsSetId(mode_t mode) { return (mode & S_ISUID) != 0 || (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP); }
-
-}  // namespace
-
 InodeStates::InodeStates(std::string share_tag, const PolicyStore* policy, Window* window)
     : share_tag_(std::move(share_tag)), policy_(policy), window_(window) {}
 
@@ -53,7 +47,7 @@ uint32_t InodeStates::AttrFlags(const fuse::InodeFacts& facts, fuse::AttrReply r
   const bool flag = per_file_dax_.load(std::memory_order_acquire) &&
                     Decide(policy->policy, {.share_tag = share_tag_,
                                             .regular_file = true,
-                                            .set_id = IsSetId(facts.mode),
+                                            .set_id = fuse::IsSetId(facts.mode),
                                             .size = facts.size,
                                             .persistent_dax_flag = ask_flag,
                                             .security_capability = ask_capability})
@@ -70,7 +64,7 @@ uint32_t InodeStates::AttrFlags(const fuse::InodeFacts& facts, fuse::AttrReply r
     const auto record = shard.records.find(facts.node);
     if (record != shard.records.end()) {
       record->second.size = facts.size;
-      record->second.set_id = IsSetId(facts.mode);
+      record->second.set_id = fuse::IsSetId(facts.mode);
       if (security_capability) record->second.security_capability = security_capability;
       if (persistent_dax_flag) record->second.persistent_dax_flag = persistent_dax_flag;
     }

@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "base/log.h"
 
 namespace daxvmm::fs {
@@ -45,38 +47,16 @@ bool SetEffective(Capabilities caps, uint64_t effective) {
 
 }  // namespace
 
-ScopedCredentials::ScopedCredentials(const HostIdentity& who, Powers powers) {
-  if (who.uid == static_cast<uid_t>(-1) || who.gid == static_cast<gid_t>(-1)) {
-    error_ = Errno(EINVAL);
-    return;
-  }
-  if (geteuid() != 0 || (who.uid == 0 && who.gid == 0)) return;
-  error_ = Assume(who, powers);
-}
-
-Errno ScopedCredentials::Assume(const HostIdentity& who, Powers powers) {
-  saved_uid_ = geteuid();
+Errno ScopedGroups::Assume(gid_t gid, std::optional<gid_t> supplementary) {
   saved_gid_ = getegid();
-  Capabilities caps;
-  if (!GetCapabilities(&caps)) return Errno::Last();
-  saved_effective_ = caps.effective;
-
-  // The groups and the gid go first: without CAP_SETGID, which leaves with the uid, they could not.
-  if (const Errno error = AssumeGroups(who.group); !error.ok()) return error;
-  if (who.gid != saved_gid_) {
-    if (syscall(SYS_setresgid, -1, who.gid, -1) != 0) return Errno::Last();
-    gid_changed_ = true;
-  }
-  if (who.uid == saved_uid_) return kOk;
-  if (syscall(SYS_setresuid, -1, who.uid, -1) != 0) return Errno::Last();
-  uid_changed_ = true;
-  restore_capabilities_ = caps.effective != caps.permitted;
-  const uint64_t kept = powers == Powers::kNone ? 0 : Bit(CAP_DAC_OVERRIDE) | Bit(CAP_FOWNER) | Bit(CAP_MKNOD);
-  if (!SetEffective(caps, caps.effective & kept)) return Errno::Last();
+  if (const Errno error = AssumeSupplementary(supplementary); !error.ok()) return error;
+  if (gid == saved_gid_) return kOk;
+  if (syscall(SYS_setresgid, -1, gid, -1) != 0) return Errno::Last();
+  gid_changed_ = true;
   return kOk;
 }
 
-Errno ScopedCredentials::AssumeGroups(std::optional<gid_t> group) {
+Errno ScopedGroups::AssumeSupplementary(std::optional<gid_t> group) {
   const int count = getgroups(0, nullptr);
   if (count < 0) return Errno::Last();
   if (count == 0 && !group.has_value()) return kOk;
@@ -88,15 +68,9 @@ Errno ScopedCredentials::AssumeGroups(std::optional<gid_t> group) {
   return groups_changed_ || count == 0 ? kOk : Errno(EPERM);
 }
 
-ScopedCredentials::~ScopedCredentials() {
+ScopedGroups::~ScopedGroups() {
   const int saved_errno = errno;
-  // A thread that went on in the wrong name would be a hole: none of these can fail for a process whose real uid is 0.
-  if (uid_changed_) {
-    CHECK(syscall(SYS_setresuid, -1, saved_uid_, -1) == 0) << "cannot restore the uid";
-    // Effective uid 0 has brought back everything permitted, which may be more than there was.
-    Capabilities caps;
-    if (restore_capabilities_ && GetCapabilities(&caps)) SetEffective(caps, saved_effective_);
-  }
+  // A thread that went on in the wrong name would be a hole: neither can fail for a process whose real uid is 0.
   if (gid_changed_) CHECK(syscall(SYS_setresgid, -1, saved_gid_, -1) == 0) << "cannot restore the gid";
   if (groups_changed_) {
     CHECK(syscall(SYS_setgroups, saved_groups_.size(), saved_groups_.data()) == 0) << "cannot restore the groups";
@@ -104,11 +78,55 @@ ScopedCredentials::~ScopedCredentials() {
   errno = saved_errno;
 }
 
+ScopedCredentials::ScopedCredentials(const HostIdentity& who, Powers powers) {
+  if (who.uid == static_cast<uid_t>(-1) || who.gid == static_cast<gid_t>(-1)) {
+    error_ = Errno(EINVAL);
+    return;
+  }
+  if (geteuid() != 0 || (who.uid == 0 && who.gid == 0)) return;
+  error_ = Assume(who, powers);
+}
+
+Errno ScopedCredentials::Assume(const HostIdentity& who, Powers powers) {
+  saved_uid_ = geteuid();
+  Capabilities caps;
+  if (!GetCapabilities(&caps)) return Errno::Last();
+  saved_effective_ = caps.effective;
+
+  // The groups and the gid go first: without CAP_SETGID, which leaves with the uid, they could not.
+  if (const Errno error = groups_.Assume(who.gid, who.group); !error.ok()) return error;
+  if (who.uid == saved_uid_) return kOk;
+  if (syscall(SYS_setresuid, -1, who.uid, -1) != 0) return Errno::Last();
+  uid_changed_ = true;
+  restore_capabilities_ = caps.effective != caps.permitted;
+  const uint64_t kept = powers == Powers::kNone ? 0 : Bit(CAP_DAC_OVERRIDE) | Bit(CAP_FOWNER) | Bit(CAP_MKNOD);
+  if (!SetEffective(caps, caps.effective & kept)) return Errno::Last();
+  return kOk;
+}
+
+ScopedCredentials::~ScopedCredentials() {
+  if (!uid_changed_) return;
+  const int saved_errno = errno;
+  // As for the groups.
+  CHECK(syscall(SYS_setresuid, -1, saved_uid_, -1) == 0) << "cannot restore the uid";
+  // Effective uid 0 has brought back everything permitted, which may be more than there was.
+  Capabilities caps;
+  if (restore_capabilities_ && GetCapabilities(&caps)) SetEffective(caps, saved_effective_);
+  errno = saved_errno;
+}
+
 ScopedKillPriv::ScopedKillPriv(bool drop) {
   Capabilities caps;
   if (!drop || !GetCapabilities(&caps) || (caps.effective & Bit(CAP_FSETID)) == 0) return;
   saved_effective_ = caps.effective;
-  dropped_ = SetEffective(caps, caps.effective & ~Bit(CAP_FSETID));
+  dropped_ = SetEffective(caps, caps.effective & ~(Bit(CAP_FSETID) | Bit(CAP_SYS_RESOURCE)));
+}
+
+ScopedKillPriv::ScopedKillPriv(bool drop, int fd, gid_t gid) : ScopedKillPriv(drop) {
+  struct stat st;
+  if (!dropped_ || geteuid() != 0 || fstat(fd, &st) != 0 || (st.st_mode & (S_ISGID | S_IXGRP)) != S_ISGID) return;
+  // Without it the bit may be cleared or not, as it is for the server's own groups.
+  if (!groups_.Assume(gid, std::nullopt).ok()) LOG_LIMITED(kWarning) << "the groups of a thread cannot be changed";
 }
 
 ScopedKillPriv::~ScopedKillPriv() {
@@ -131,6 +149,12 @@ ScopedUmask::ScopedUmask(mode_t mask) {
 
 ScopedUmask::~ScopedUmask() {
   if (changed_) umask(saved_);
+}
+
+bool ThreadsMayHaveTheirOwnUmask() {
+  bool may = false;
+  std::thread([&may] { may = unshare(CLONE_FS) == 0; }).join();
+  return may;
 }
 
 }  // namespace daxvmm::fs

@@ -30,6 +30,26 @@ enum class Powers {
   kNone,  // the ids are to be put to the test
 };
 
+// Gives the calling thread other groups until its end. For the classes below.
+class ScopedGroups {
+ public:
+  ScopedGroups() = default;
+  ~ScopedGroups();
+  ScopedGroups(const ScopedGroups&) = delete;
+  ScopedGroups& operator=(const ScopedGroups&) = delete;
+
+  // `gid`, and at most one more. Once. Needs CAP_SETGID, now and at the end.
+  fuse::Errno Assume(gid_t gid, std::optional<gid_t> supplementary);
+
+ private:
+  fuse::Errno AssumeSupplementary(std::optional<gid_t> group);
+
+  gid_t saved_gid_ = 0;
+  bool gid_changed_ = false;
+  bool groups_changed_ = false;
+  std::vector<gid_t> saved_groups_;
+};
+
 // While it lives, the calling thread acts as `who`: its effective uid and gid, none of the server's supplementary
 // groups (CVE-2022-0358: with one of them, a guest could make set-group-id files of that group) but who.group, and of
 // the capabilities only `powers`. CAP_FSETID is never among them, so that the host's kernel takes the set-group-id bit
@@ -50,29 +70,30 @@ class [[nodiscard]] ScopedCredentials {
 
  private:
   fuse::Errno Assume(const HostIdentity& who, Powers powers);
-  fuse::Errno AssumeGroups(std::optional<gid_t> group);
 
+  ScopedGroups groups_;  // restored after the uid, whose capabilities that needs
   fuse::Errno error_;
   uid_t saved_uid_ = 0;
-  gid_t saved_gid_ = 0;
   bool uid_changed_ = false;
-  bool gid_changed_ = false;
-  bool groups_changed_ = false;
   bool restore_capabilities_ = false;
   uint64_t saved_effective_ = 0;
-  std::vector<gid_t> saved_groups_;
 };
 
-// While it lives and `drop` was true, the thread lacks CAP_FSETID, so that the host's kernel clears set-user-id and
-// set-group-id bits on write and truncate as it would for an ordinary user (FUSE_HANDLE_KILLPRIV_V2).
+// While it lives and `drop` was true, the thread changes files as an ordinary user does. It lacks CAP_FSETID, so that
+// the host's kernel clears set-user-id and set-group-id bits on write and truncate (FUSE_HANDLE_KILLPRIV_V2); and
+// CAP_SYS_RESOURCE, so that quotas count. (The blocks that ext4 reserves for root are open to its uid all the same.)
 class [[nodiscard]] ScopedKillPriv {
  public:
   explicit ScopedKillPriv(bool drop);
+  // For a change of the file `fd` by someone of the host's group `gid`: a set-group-id bit without execution by the
+  // group stays if that is the file's group (setattr_should_drop_sgid, fs/attr.c), so the thread is in no other then.
+  ScopedKillPriv(bool drop, int fd, gid_t gid);
   ~ScopedKillPriv();
   ScopedKillPriv(const ScopedKillPriv&) = delete;
   ScopedKillPriv& operator=(const ScopedKillPriv&) = delete;
 
  private:
+  ScopedGroups groups_;
   bool dropped_ = false;
   uint64_t saved_effective_ = 0;
 };
@@ -92,6 +113,10 @@ class [[nodiscard]] ScopedUmask {
   mode_t saved_ = 0;
   bool changed_ = false;
 };
+
+// Whether ScopedUmask can do that: a sandbox may forbid unshare(2). Then the client had better apply its umask itself.
+// Asks on a thread of its own, which ends with the call.
+bool ThreadsMayHaveTheirOwnUmask();
 
 // Runs `call` (one system call: negative and errno on failure) as `who`, under the umask `mask`.
 template <typename Call>

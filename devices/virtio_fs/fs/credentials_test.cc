@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -117,6 +118,40 @@ TEST_F(CredentialsTest, KillPrivClearsSetIdBitsOnWrite) {
     struct stat st;
     ASSERT_EQ(fstat(fd.get(), &st), 0);
     EXPECT_EQ(st.st_mode & 07777, drop ? 0755u : 06755u);
+  }
+}
+
+TEST_F(CredentialsTest, KillPrivLeavesNothingThatOverridesQuotas) {
+  const auto overrides = [] {
+    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2] = {};
+    EXPECT_EQ(syscall(SYS_capget, &header, data), 0);
+    return (data[0].effective >> CAP_SYS_RESOURCE & 1) != 0;
+  };
+  if (!overrides()) GTEST_SKIP() << "has no such power";
+  {
+    const ScopedKillPriv kill(true);
+    EXPECT_FALSE(overrides());
+  }
+  EXPECT_TRUE(overrides());
+}
+
+TEST_F(CredentialsTest, ASetGroupIdBitWithoutExecutionStaysForAMemberOfTheFilesGroupOnly) {
+  const std::string path = dir_ + "/sgid";
+  for (const gid_t group : {gid_t{0}, gid_t{2345}}) {
+    for (const gid_t caller : {gid_t{0}, gid_t{2345}, gid_t{3456}}) {
+      const UniqueFd fd(open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0755));
+      ASSERT_EQ(fchown(fd.get(), 1234, group), 0);
+      ASSERT_EQ(fchmod(fd.get(), 02666), 0);
+      {
+        const ScopedKillPriv kill(true, fd.get(), caller);
+        ASSERT_EQ(pwrite(fd.get(), "x", 1, 0), 1);
+      }
+      EXPECT_EQ(getegid(), 0u);
+      struct stat st;
+      ASSERT_EQ(fstat(fd.get(), &st), 0);
+      EXPECT_EQ(st.st_mode & 07777, caller == group ? 02666u : 0666u) << group << " " << caller;
+    }
   }
 }
 

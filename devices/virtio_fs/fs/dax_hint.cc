@@ -2,15 +2,14 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include <cerrno>
-#include <span>
 #include <utility>
 
+#include "devices/virtio_fs/fs/inode_flags.h"
 #include "devices/virtio_fs/fs/safe_open.h"
 
 namespace daxvmm::fs {
@@ -32,24 +31,15 @@ DaxHint HintIn(DaxHintStore store) {
   return store == DaxHintStore::kMemory ? DaxHint::kSetInMemory : DaxHint::kSet;
 }
 
-// A file system that has no such flags refuses the ioctl itself.
-Errno LastOfIoctl() { return errno == ENOTTY ? Errno(EOPNOTSUPP) : Errno::Last(); }
-
-Result<UniqueFd> OpenForIoctl(int fd, mode_t type) { return Reopen(fd, type, O_RDONLY | O_NOATIME | O_NONBLOCK); }
-
 bool HostFlag(int path_fd, mode_t type) {
-  const Result<UniqueFd> fd = OpenForIoctl(path_fd, type);
-  fsxattr attr = {};
-  return fd.ok() && ioctl((*fd).get(), FS_IOC_FSGETXATTR, &attr) == 0 && (attr.fsx_xflags & FS_XFLAG_DAX) != 0;
+  const Result<UniqueFd> fd = Reopen(path_fd, type, O_RDONLY | O_NOATIME | O_NONBLOCK);
+  return fd.ok() && (GetInodeAttributes((*fd).get()).fsx_xflags & FS_XFLAG_DAX) != 0;
 }
 
 Errno SetHostFlag(int path_fd, mode_t type, bool on) {
-  const Result<UniqueFd> fd = OpenForIoctl(path_fd, type);
+  const Result<UniqueFd> fd = Reopen(path_fd, type, O_RDONLY | O_NOATIME | O_NONBLOCK);
   if (!fd.ok()) return fd.error();
-  fsxattr attr = {};
-  if (ioctl((*fd).get(), FS_IOC_FSGETXATTR, &attr) != 0) return LastOfIoctl();
-  attr.fsx_xflags = on ? attr.fsx_xflags | FS_XFLAG_DAX : attr.fsx_xflags & ~uint32_t{FS_XFLAG_DAX};
-  return ioctl((*fd).get(), FS_IOC_FSSETXATTR, &attr) == 0 ? kOk : LastOfIoctl();
+  return ChangeInodeXflags((*fd).get(), FS_XFLAG_DAX, on ? FS_XFLAG_DAX : 0);
 }
 
 }  // namespace
@@ -72,36 +62,43 @@ Result<DaxHints::Subject> DaxHints::Identify(int fd) {
   return subject;
 }
 
-bool DaxHints::Holds(DaxHintStore store, int fd, mode_t type) const {
+std::optional<bool> DaxHints::Holds(DaxHintStore store, int fd, mode_t type) const {
   switch (store) {
     case DaxHintStore::kTrustedXattr:
-    case DaxHintStore::kUserXattr:
-      return getxattr(ProcPath(fd).c_str(), XattrName(store), nullptr, 0) >= 0;
+    case DaxHintStore::kUserXattr: {
+      char value = 0;
+      const ssize_t n = getxattr(ProcPath(fd).c_str(), XattrName(store), &value, 1);
+      // Whatever else somebody has written there is no "0".
+      if (n >= 0 || errno == ERANGE) return n != 1 || value != '0';
+      return std::nullopt;
+    }
     case DaxHintStore::kHostFlag:
       return HostFlag(fd, type);
     case DaxHintStore::kMemory: {
-      if (in_memory() == 0) return false;
+      if (in_memory() == 0) return std::nullopt;
       const Result<Subject> subject = Identify(fd);
+      if (!subject.ok()) return std::nullopt;
       MutexLock lock(&mu_);
-      return subject.ok() && memory_.contains(subject->identity);
+      const auto found = memory_.find(subject->identity);
+      return found != memory_.end() ? std::optional(found->second) : std::nullopt;
     }
     case DaxHintStore::kAuto:
       break;
   }
-  return false;
+  return std::nullopt;
 }
 
-Errno DaxHints::Put(DaxHintStore store, int fd, mode_t type, const Identity& identity) {
+Errno DaxHints::Put(DaxHintStore store, int fd, mode_t type, const Identity& identity, bool on) {
   switch (store) {
     case DaxHintStore::kTrustedXattr:
     case DaxHintStore::kUserXattr:
-      return setxattr(ProcPath(fd).c_str(), XattrName(store), "1", 1, 0) == 0 ? kOk : Errno::Last();
+      return setxattr(ProcPath(fd).c_str(), XattrName(store), on ? "1" : "0", 1, 0) == 0 ? kOk : Errno::Last();
     case DaxHintStore::kHostFlag:
-      return SetHostFlag(fd, type, true);
+      return SetHostFlag(fd, type, on);
     case DaxHintStore::kMemory: {
       MutexLock lock(&mu_);
       if (memory_.size() >= max_in_memory_ && !memory_.contains(identity)) return Errno(ENOSPC);
-      memory_.insert(identity);
+      memory_.insert_or_assign(identity, on);
       return kOk;
     }
     case DaxHintStore::kAuto:
@@ -129,13 +126,12 @@ Errno DaxHints::Erase(DaxHintStore store, int fd, mode_t type, const Identity& i
 }
 
 DaxHint DaxHints::Get(int fd, mode_t type) const {
-  // With kAuto, wherever an earlier device has put it, which may have run as another user.
-  std::span<const DaxHintStore> stores(&store_, 1);
-  if (store_ == DaxHintStore::kAuto) stores = kAutomatic;
-  for (const DaxHintStore store : stores) {
-    if (Holds(store, fd, type)) return HintIn(store);
+  if (store_ != DaxHintStore::kAuto) return Holds(store_, fd, type).value_or(false) ? HintIn(store_) : DaxHint::kUnset;
+  // Wherever an earlier device has put it, which may have run as another user.
+  for (const DaxHintStore store : kAutomatic) {
+    if (const std::optional<bool> held = Holds(store, fd, type)) return *held ? HintIn(store) : DaxHint::kUnset;
   }
-  return DaxHint::kUnset;
+  return HostFlag(fd, type) ? DaxHint::kSet : DaxHint::kUnset;
 }
 
 Result<DaxHint> DaxHints::Set(int fd, mode_t type, bool on) {
@@ -146,32 +142,30 @@ Result<DaxHint> DaxHints::Set(int fd, mode_t type, bool on) {
   if (!subject.ok()) return subject.error();
   if (subject->frozen) return Errno(EPERM);
   if (store_ != DaxHintStore::kAuto) {
-    const Errno error = on ? Put(store_, fd, type, subject->identity) : Erase(store_, fd, type, subject->identity);
+    const Errno error = on ? Put(store_, fd, type, subject->identity, true) : Erase(store_, fd, type, subject->identity);
     if (!error.ok()) return error;
     return on ? HintIn(store_) : DaxHint::kUnset;
   }
-  if (!on) {
-    for (const DaxHintStore store : kAutomatic) {
-      if (!Holds(store, fd, type)) continue;
-      if (const Errno error = Erase(store, fd, type, subject->identity); !error.ok()) return error;
-    }
-    return DaxHint::kUnset;
+  for (const DaxHintStore store : kAutomatic) {
+    if (!Holds(store, fd, type).has_value()) continue;
+    if (const Errno error = Erase(store, fd, type, subject->identity); !error.ok()) return error;
   }
-  return PutWhereItWorks(fd, type, subject->identity);
+  if (on == HostFlag(fd, type)) return on ? DaxHint::kSet : DaxHint::kUnset;
+  return PutWhereItWorks(fd, type, subject->identity, on);
 }
 
-Result<DaxHint> DaxHints::PutWhereItWorks(int fd, mode_t type, const Identity& identity) {
+Result<DaxHint> DaxHints::PutWhereItWorks(int fd, mode_t type, const Identity& identity, bool on) {
   const auto learned = works_.find(identity.device);
   bool try_it = learned == works_.end();
   for (const DaxHintStore store : kAutomatic) {
     try_it = try_it || learned->second == store;
     if (!try_it) continue;
-    const Errno error = Put(store, fd, type, identity);
+    const Errno error = Put(store, fd, type, identity, on);
     // EPERM: trusted.* is for whoever has CAP_SYS_ADMIN on the host.
     if (error == Errno(EOPNOTSUPP) || error == Errno(EPERM)) continue;
     if (!error.ok()) return error;
     if (works_.size() < kMaxDevices) works_.emplace(identity.device, store);
-    return HintIn(store);
+    return on ? HintIn(store) : DaxHint::kUnset;
   }
   return Errno(EOPNOTSUPP);
 }

@@ -6,10 +6,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 #include "base/mutex.h"
 #include "devices/virtio_fs/fs/share_options.h"
@@ -28,7 +28,10 @@ enum class DaxHint : uint8_t {
   kSetInMemory,  // gone with the device
 };
 
-// The stores of one share. Any thread may call any method; a setter is one system call under a lock of the setters.
+// The stores of one share. With kAuto a file of which no store says anything has the hint that the host's own flag is; a
+// guest that unsets it writes so into a store, and leaves the flag alone.
+//
+// Any thread may call any method; a setter is one system call under a lock of the setters.
 // Descriptors are those of a held inode, O_PATH will do, and the inode is a regular file or a directory.
 class DaxHints {
  public:
@@ -65,11 +68,12 @@ class DaxHints {
   };
   static fuse::Result<Subject> Identify(int fd);
 
-  bool Holds(DaxHintStore store, int fd, mode_t type) const;
-  fuse::Errno Put(DaxHintStore store, int fd, mode_t type, const Identity& identity);
+  // What the store says of the file; nullopt if nothing.
+  std::optional<bool> Holds(DaxHintStore store, int fd, mode_t type) const;
+  fuse::Errno Put(DaxHintStore store, int fd, mode_t type, const Identity& identity, bool on);
   fuse::Errno Erase(DaxHintStore store, int fd, mode_t type, const Identity& identity);
-  // Set, on, with kAuto.
-  fuse::Result<DaxHint> PutWhereItWorks(int fd, mode_t type, const Identity& identity)
+  // Set with kAuto.
+  fuse::Result<DaxHint> PutWhereItWorks(int fd, mode_t type, const Identity& identity, bool on)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(setters_);
 
   const DaxHintStore store_;
@@ -78,7 +82,7 @@ class DaxHints {
   // With kAuto, by device: the first store that took a hint.
   absl::flat_hash_map<uint64_t, DaxHintStore> works_ ABSL_GUARDED_BY(setters_);
   mutable Mutex mu_;
-  absl::flat_hash_set<Identity> memory_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<Identity, bool> memory_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace daxvmm::fs

@@ -11,6 +11,7 @@
 
 #include "base/unique_fd.h"
 #include "base/units.h"
+#include "devices/virtio_fs/fs/cached_facts.h"
 #include "devices/virtio_fs/fs/host_handle.h"
 #include "devices/virtio_fs/fuse/result.h"
 
@@ -59,6 +60,7 @@ class Inode {
   std::atomic<uint64_t> writes{0};
   std::atomic<uint64_t> known_size{0};
   std::atomic<uint32_t> open_handles{0};
+  CachedFacts facts;
 
   // Whether the file is as it was at the last call: what the guest has cached of it may stay. False the first time,
   // and where the last change was so recent that a further one might carry the same time stamps.

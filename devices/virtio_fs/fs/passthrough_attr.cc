@@ -1,13 +1,12 @@
 // Attributes: the one function that fills them, GETATTR, SETATTR, STATFS.
 #include <fcntl.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "devices/virtio_fs/fs/cached_facts.h"
 #include "devices/virtio_fs/fs/credentials.h"
 #include "devices/virtio_fs/fs/passthrough_fs.h"
 #include "devices/virtio_fs/fs/safe_open.h"
@@ -19,22 +18,20 @@ using fuse::Errno;
 using fuse::kOk;
 using fuse::Result;
 
+constexpr char kSecurityCapability[] = "security.capability";
+
 // The kernel's 32-bit device number on the wire (new_encode_dev, include/linux/kdev_t.h).
 uint32_t EncodeDevice(uint32_t major, uint32_t minor) {
   return (minor & 0xff) | (major << 8) | ((minor & ~uint32_t{0xff}) << 12);
 }
 
-// A descriptor and an ioctl: only where a rule asks. File systems without the flag refuse the ioctl.
-bool PersistentDaxFlag(const PinnedInode& inode) {
-  if (!inode->is_regular()) return false;
-  const Result<UniqueFd> fd = Reopen(inode.fd(), S_IFREG, O_RDONLY | O_NOATIME | O_NONBLOCK);
-  if (!fd.ok()) return false;
-  fsxattr attr = {};
-  return ioctl((*fd).get(), FS_IOC_FSGETXATTR, &attr) == 0 && (attr.fsx_xflags & FS_XFLAG_DAX) != 0;
-}
-
-bool CarriesSecurityCapability(const PinnedInode& inode) {
-  return getxattr(ProcPath(inode.fd()).c_str(), "security.capability", nullptr, 0) >= 0;
+// `stx` is what the inode's descriptor has just said.
+bool CarriesSecurityCapability(const PinnedInode& inode, const struct statx& stx) {
+  if (const std::optional<bool> known = inode->facts.CapabilityAsOf(stx.stx_ctime); known.has_value()) return *known;
+  const bool settled = IsSettled(stx.stx_ctime);
+  const bool present = getxattr(ProcPath(inode.fd()).c_str(), kSecurityCapability, nullptr, 0) >= 0;
+  inode->facts.NoteCapability(stx.stx_ctime, settled, present);
+  return present;
 }
 
 timespec TimeToSet(uint32_t valid, uint32_t explicit_bit, uint32_t now_bit, uint64_t seconds, uint32_t nanoseconds) {
@@ -67,10 +64,10 @@ Errno SetTimes(const PinnedInode& inode, const fuse_setattr_in& in) {
 }
 
 // Through the handle if there is one: it may be writable where the file's mode no longer is.
-Errno SetSize(const PinnedInode& inode, const Handle* handle, const fuse_setattr_in& in) {
+Errno SetSize(const PinnedInode& inode, const Handle* handle, const fuse_setattr_in& in, gid_t group) {
   if (in.size > INT64_MAX) return Errno(EFBIG);
   const off_t size = static_cast<off_t>(in.size);
-  const ScopedKillPriv kill((in.valid & FATTR_KILL_SUIDGID) != 0);
+  const ScopedKillPriv kill((in.valid & FATTR_KILL_SUIDGID) != 0, inode.fd(), group);
   if (handle != nullptr) return ftruncate(handle->fd(), size) == 0 ? kOk : Errno::Last();
   const Result<UniqueFd> fd = Reopen(inode.fd(), S_IFREG, O_WRONLY);
   if (!fd.ok()) return fd.error();
@@ -103,15 +100,16 @@ fuse_attr PassthroughFs::MakeAttr(const PinnedInode& inode, const struct statx& 
       (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0) {
     attr.flags |= FUSE_ATTR_SUBMOUNT;
   }
+  inode->facts.Seen(stx);
   if (observer_ != nullptr) {
-    const auto persistent_dax_flag = [&inode] { return PersistentDaxFlag(inode); };
-    const auto security_capability = [&inode] { return CarriesSecurityCapability(inode); };
+    const auto persistent_dax_flag = [&] { return inode->is_regular() && HintOf(inode) != DaxHint::kUnset; };
+    const auto security_capability = [&] { return CarriesSecurityCapability(inode, stx); };
     attr.flags |= observer_->AttrFlags(fuse::InodeFacts{.node = inode->id(),
-                                                       .mode = stx.stx_mode,
-                                                       .size = ByteCount(stx.stx_size),
-                                                       .persistent_dax_flag = persistent_dax_flag,
-                                                       .security_capability = security_capability},
-                                      reply, instantiates);
+                                                        .mode = stx.stx_mode,
+                                                        .size = ByteCount(stx.stx_size),
+                                                        .persistent_dax_flag = persistent_dax_flag,
+                                                        .security_capability = security_capability},
+                                       reply, instantiates);
   }
   return attr;
 }
@@ -133,8 +131,7 @@ Result<fuse_attr_out> PassthroughFs::GetAttr(const fuse::RequestContext& /*ctx*/
   return AttrOut(*inode);  // a handle is open on the same inode: it could say nothing else
 }
 
-Result<fuse_attr_out> PassthroughFs::SetAttr(const fuse::RequestContext& /*ctx*/, NodeId node,
-                                             const fuse_setattr_in& in) {
+Result<fuse_attr_out> PassthroughFs::SetAttr(const fuse::RequestContext& ctx, NodeId node, const fuse_setattr_in& in) {
   const Result<PinnedInode> inode = inodes_.Pin(node);
   if (!inode.ok()) return inode.error();
   if (options_.read_only) return Errno(EROFS);
@@ -148,7 +145,7 @@ Result<fuse_attr_out> PassthroughFs::SetAttr(const fuse::RequestContext& /*ctx*/
   Errno error;
   if (error.ok() && (in.valid & (FATTR_UID | FATTR_GID)) != 0) error = SetOwner(*inode, in, options_);
   if (error.ok() && (in.valid & FATTR_MODE) != 0) error = SetMode(*inode, in.mode);
-  if (error.ok() && (in.valid & FATTR_SIZE) != 0) error = SetSize(*inode, handle.get(), in);
+  if (error.ok() && (in.valid & FATTR_SIZE) != 0) error = SetSize(*inode, handle.get(), in, HostGroupOf(ctx));
   if (error.ok() && (in.valid & (FATTR_ATIME | FATTR_MTIME)) != 0) error = SetTimes(*inode, in);
   if (!error.ok()) return error;
   return AttrOut(*inode);
@@ -157,18 +154,32 @@ Result<fuse_attr_out> PassthroughFs::SetAttr(const fuse::RequestContext& /*ctx*/
 std::optional<bool> PassthroughFs::HasSecurityCapability(NodeId node) const {
   const Result<PinnedInode> inode = inodes_.Pin(node);
   if (!inode.ok() || !(*inode)->is_regular()) return std::nullopt;
-  return CarriesSecurityCapability(*inode);
+  const Result<struct statx> stx = StatInode(inode->fd());
+  if (!stx.ok()) return std::nullopt;
+  return CarriesSecurityCapability(*inode, *stx);
 }
 
-std::optional<bool> PassthroughFs::PersistentDaxHint(NodeId node) const {
+// What file_remove_privs of the kernel does in a write: the set-id bits unless the caller has CAP_FSETID, which only
+// the guest's root is taken to have, and the capability always.
+Errno PassthroughFs::DropPrivilegesBeforeStores(const fuse::RequestContext& ctx, NodeId node) {
+  if (options_.read_only) return kOk;  // the mapping itself is refused
+  const InodePtr live = inodes_.Find(node);
+  if (live == nullptr || !live->is_regular() || !live->facts.MayHavePrivileges()) return kOk;
   const Result<PinnedInode> inode = inodes_.Pin(node);
-  if (!inode.ok() || !(*inode)->is_regular()) return std::nullopt;
-  return PersistentDaxFlag(*inode);
-}
-
-Result<std::string> PassthroughFs::Ioctl(const fuse::RequestContext& /*ctx*/, NodeId /*node*/,
-                                         const fuse_ioctl_in& /*in*/, absl::string_view /*input*/) {
-  return Errno(ENOTTY);
+  if (!inode.ok()) return kOk;
+  const Result<struct statx> stx = StatInode(inode->fd());
+  if (!stx.ok()) return stx.error();
+  live->facts.Seen(*stx);
+  const ProcPath path(inode->fd());
+  if (CarriesSecurityCapability(*inode, *stx)) {
+    if (removexattr(path.c_str(), kSecurityCapability) != 0 && errno != ENODATA) return Errno::Last();
+    live->facts.ForgetCapability();
+  }
+  if (fuse::IsSetId(stx->stx_mode) && ctx.uid != 0) {
+    const mode_t kept = stx->stx_mode & ~(S_ISUID | ((stx->stx_mode & S_IXGRP) != 0 ? S_ISGID : 0));
+    if (const Errno error = SetMode(*inode, kept); !error.ok()) return error;
+  }
+  return kOk;
 }
 
 // Linux asks only where it does not check itself (without default_permissions), and then by the caller's ids: the

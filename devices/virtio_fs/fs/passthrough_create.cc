@@ -2,8 +2,9 @@
 //
 // Labels (FUSE_SECURITY_CTX) are set on the held descriptor right after creation, by the server, under the name that
 // the share's xattr rules give. What cannot be labelled is removed again, and the guest gets the error, with one
-// exception: a file system that has no such attributes (EOPNOTSUPP) keeps the unlabelled inode, as any file system
-// without labels does in Linux; otherwise a guest with a security module could make nothing there at all. A detour over
+// exception: where there are no such attributes (EOPNOTSUPP, or a rule that leads them to user.*, which only files and
+// directories have) the inode stays unlabelled, as on any file system without labels in Linux; otherwise a guest with a
+// security module could make nothing there at all. A detour over
 // a nameless file, labelled before it is linked, would close the moment in which the host sees the name without label;
 // but not every file system has O_TMPFILE, and nothing but regular files could take it.
 #include <fcntl.h>
@@ -147,6 +148,10 @@ Result<HostIdentity> PassthroughFs::IdentityOf(const RequestContext& ctx, const 
   return who;
 }
 
+gid_t PassthroughFs::HostGroupOf(const RequestContext& ctx) const {
+  return options_.gid_map.ToHost(ctx.gid).value_or(kOverflowId);
+}
+
 mode_t PassthroughFs::UmaskFor(uint32_t umask) const {
   return (session_flags_.load(std::memory_order_relaxed) & FUSE_DONT_MASK) != 0 ? umask & 0777 : 0;
 }
@@ -189,8 +194,8 @@ Result<fuse_entry_out> PassthroughFs::MkNod(const RequestContext& ctx, NodeId pa
   const Result<HostIdentity> who = IdentityOf(ctx, *dir);
   if (!who.ok()) return who.error();
   if (type == S_IFREG) {
-    Result<OpenedFile> file = CreateNew(
-        dir->fd(), child, {.who = *who, .umask = UmaskFor(in.umask), .mode = in.mode, .flags = O_RDONLY});
+    Result<OpenedFile> file =
+        CreateNew(dir->fd(), child, {.who = *who, .umask = UmaskFor(in.umask), .mode = in.mode, .flags = O_RDONLY});
     if (!file.ok()) return file.error();
     return EntryOfNew(ctx, *dir, child, type, std::move(file->path));
   }
@@ -240,9 +245,9 @@ Result<fuse::CreateReply> PassthroughFs::Create(const RequestContext& ctx, NodeI
   Result<OpenedFile> file = Errno(EIO);
   {
     const ScopedKillPriv kill((in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0);
-    file = CreateOrOpen(
-        dir->fd(), child,
-        {.who = *who, .umask = UmaskFor(in.umask), .mode = in.mode, .flags = static_cast<int>(in.flags)});
+    file =
+        CreateOrOpen(dir->fd(), child,
+                     {.who = *who, .umask = UmaskFor(in.umask), .mode = in.mode, .flags = static_cast<int>(in.flags)});
   }
   if (!file.ok()) return file.error();
   NewName made(dir->fd(), child, S_IFREG);

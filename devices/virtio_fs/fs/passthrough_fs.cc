@@ -4,10 +4,12 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "base/status.h"
 #include "devices/virtio_fs/fs/posix_acl.h"
 #include "devices/virtio_fs/fs/safe_open.h"
@@ -48,6 +50,13 @@ bool CanServeAcls(const ShareOptions& options, int root) {
   return true;
 }
 
+// Whether this process may store the guest's labels: a client that sends them could make nothing where it may not.
+bool CanLabel(const ShareOptions& options) {
+  if (!options.xattr) return false;
+  const Result<std::string> name = options.xattr_map.ToHost("security.selinux");
+  return name.ok() && (geteuid() == 0 || absl::StartsWith(*name, "user."));
+}
+
 }  // namespace
 
 absl::StatusOr<PassthroughFs::Bounds> PassthroughFs::BoundsOf(const ShareOptions& options) {
@@ -81,8 +90,11 @@ PassthroughFs::PassthroughFs(const ShareOptions& options, fuse::InodeObserver* o
     : options_(options),
       attr_valid_(ValidFor(options.attr_timeout, options.cache)),
       entry_valid_(ValidFor(options.entry_timeout, options.cache)),
-      posix_acl_(CanServeAcls(options, root.get())),
+      own_umask_(ThreadsMayHaveTheirOwnUmask()),
+      posix_acl_(own_umask_ && CanServeAcls(options, root.get())),
+      can_label_(CanLabel(options)),
       observer_(observer),
+      dax_hints_(options.dax_hint_store),
       inodes_(std::move(root), root_stat, bounds.inodes),
       handles_(bounds.handles) {}
 
@@ -98,8 +110,8 @@ std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
     nodes.push_back(LiveNode{.node = inode.id(),
                              .path = std::move(entry.path),
                              .regular = inode.is_regular(),
-                             .set_id = (st.st_mode & S_ISUID) != 0 ||
-                                       (st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP),
+                             .set_id = fuse::IsSetId(st.st_mode),
+                             .dax_hint_in_memory = inode.facts.dax_hint() == DaxHint::kSetInMemory,
                              .size = ByteCount(static_cast<uint64_t>(st.st_size)),
                              .open_handles = inode.open_handles.load(std::memory_order_relaxed),
                              .reads = inode.reads.load(std::memory_order_relaxed),
@@ -109,12 +121,12 @@ std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
 }
 
 uint64_t PassthroughFs::optional_init_flags() const {
-  // DONT_MASK goes without ACLs, too: the host may have given a directory a default ACL.
-  uint64_t flags = FUSE_DONT_MASK | fuse::kCreateSuppGroup;
+  uint64_t flags = FUSE_AUTO_INVAL_DATA | fuse::kCreateSuppGroup;
+  // Goes without ACLs, too: the host may have given a directory a default ACL.
+  if (own_umask_) flags |= FUSE_DONT_MASK;
   if (posix_acl_) flags |= uint64_t{FUSE_POSIX_ACL} | FUSE_SETXATTR_EXT;
   if (options_.announce_submounts) flags |= FUSE_SUBMOUNTS;
-  // A client that may not store the labels would fail to make anything.
-  if (options_.xattr && options_.xattr_map.ToHost("security.selinux").ok()) flags |= FUSE_SECURITY_CTX;
+  if (can_label_) flags |= FUSE_SECURITY_CTX;
   return flags;
 }
 
@@ -140,10 +152,6 @@ Result<UniqueFd> PassthroughFs::OpenForMapping(NodeId node, bool writable) {
   Result<UniqueFd> fd = Reopen(inode->fd(), S_IFREG, (writable ? O_RDWR : O_RDONLY) | O_NONBLOCK);
   if (!fd.ok() && fd.error() == Errno(EAGAIN)) return Errno(EIO);
   return fd;
-}
-
-Errno PassthroughFs::DropPrivilegesBeforeStores(const fuse::RequestContext& /*ctx*/, NodeId /*node*/) {
-  return fuse::kOk;
 }
 
 Result<PinnedInode> PassthroughFs::FindDirectory(NodeId node) const {

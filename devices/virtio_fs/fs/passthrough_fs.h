@@ -5,6 +5,8 @@
 #ifndef DAXVMM_DEVICES_VIRTIO_FS_FS_PASSTHROUGH_FS_H_
 #define DAXVMM_DEVICES_VIRTIO_FS_FS_PASSTHROUGH_FS_H_
 
+#include <linux/fs.h>
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -14,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "devices/virtio_fs/fs/credentials.h"
+#include "devices/virtio_fs/fs/dax_hint.h"
 #include "devices/virtio_fs/fs/handle_table.h"
 #include "devices/virtio_fs/fs/inode_table.h"
 #include "devices/virtio_fs/fs/share_options.h"
@@ -30,8 +33,9 @@ struct LiveNode {
   // where a directory above is not known any more. Renames made on the host are not seen.
   std::string path;
   bool regular = false;
-  bool set_id = false;  // set-user-id, or set-group-id and executable by its group
-  ByteCount size;       // as fstat says now
+  bool set_id = false;              // set-user-id, or set-group-id and executable by its group
+  bool dax_hint_in_memory = false;  // chattr +x was said of it, and nothing could be found that keeps that
+  ByteCount size;                   // as fstat says now
   uint64_t open_handles = 0;
   uint64_t reads = 0;   // FUSE_READ requests
   uint64_t writes = 0;  // FUSE_WRITE requests
@@ -54,6 +58,8 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   size_t handle_count() const { return handles_.size(); }
   // Descriptors that are held between requests.
   size_t descriptor_count() const { return inodes_.descriptors() + handles_.size(); }
+  // How many files have a DAX hint that is gone with the device.
+  size_t hints_in_memory() const { return dax_hints_.in_memory(); }
 
   // fuse::MappingSource
   fuse::Result<UniqueFd> OpenForMapping(NodeId node, bool writable) override;
@@ -143,8 +149,8 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   fuse::Result<fuse_attr_out> AttrOut(const PinnedInode& inode) const;
   // Takes a lookup reference to the inode of `fd` (O_PATH).
   fuse::Result<fuse_entry_out> MakeEntry(UniqueFd fd, NodeId parent, const std::string& name);
-  // The same for what was just made as `name` and opened as `fd`; first gives it its labels. EIO if it is not of `type`,
-  // because someone on the host was faster. On any error, also `fd`'s, what was made is removed again.
+  // The same for what was just made as `name` and opened as `fd`; first gives it its labels. EIO if it is not of
+  // `type`, because someone on the host was faster. On any error, also `fd`'s, what was made is removed again.
   fuse::Result<fuse_entry_out> EntryOfNew(const fuse::RequestContext& ctx, const PinnedInode& parent,
                                           const std::string& name, mode_t type, fuse::Result<UniqueFd> fd);
   // To be kept while `name` is taken out of `dir`: what it leads to stays usable for whoever in the guest uses it.
@@ -154,6 +160,8 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
 
   // Who the caller is on the host when it makes something in `dir`. EOVERFLOW for ids that have no meaning there.
   fuse::Result<HostIdentity> IdentityOf(const fuse::RequestContext& ctx, const PinnedInode& dir) const;
+  // The caller's group on the host, for what goes on without one as well.
+  gid_t HostGroupOf(const fuse::RequestContext& ctx) const;
   // The umask to make something under, of the one that the request brings.
   mode_t UmaskFor(uint32_t umask) const;
   // Gives the new inode of `fd` what it is to be born with.
@@ -167,16 +175,26 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
                      bool kill_sgid) const;
   fuse::Result<fuse_open_out> OpenReply(const PinnedInode& inode, UniqueFd fd, bool may_keep_cache);
 
+  // Of a regular file or a directory: read once in the inode's life, then remembered.
+  DaxHint HintOf(const PinnedInode& inode) const;
+  fuse::Errno SetHint(const PinnedInode& inode, bool on);
+  // SETFLAGS and FSSETXATTR: all flags as the guest wants them.
+  fuse::Errno SetFlags(const PinnedInode& inode, uint32_t wanted);
+  fuse::Errno SetAttributes(const PinnedInode& inode, const fsxattr& wanted);
+
   // A request whose reply carries no attributes has made the file at least this long.
   void NoteSize(Inode& inode, uint64_t size) const;
 
   const ShareOptions options_;
   const timespec attr_valid_;
   const timespec entry_valid_;
+  const bool own_umask_;  // the caller's umask can be applied here
   const bool posix_acl_;  // the guest can be offered ACLs
+  const bool can_label_;  // and labels of new inodes
   // The INIT flags of the session, both words.
   std::atomic<uint64_t> session_flags_{0};
   fuse::InodeObserver* const observer_;
+  DaxHints dax_hints_;
   InodeTable inodes_;
   HandleTable handles_;
 };

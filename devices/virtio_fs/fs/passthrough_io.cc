@@ -69,14 +69,14 @@ Result<fuse_open_out> PassthroughFs::OpenReply(const PinnedInode& inode, UniqueF
   return out;
 }
 
-Result<fuse_open_out> PassthroughFs::Open(const RequestContext& /*ctx*/, NodeId node, const fuse_open_in& in) {
+Result<fuse_open_out> PassthroughFs::Open(const RequestContext& ctx, NodeId node, const fuse_open_in& in) {
   const Result<PinnedInode> inode = inodes_.Pin(node);
   if (!inode.ok()) return inode.error();
   const int flags = static_cast<int>(in.flags);
   if (options_.read_only && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0)) return Errno(EROFS);
   Result<UniqueFd> fd = Errno(EIO);
   {
-    const ScopedKillPriv kill((in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0);
+    const ScopedKillPriv kill((in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0, inode->fd(), HostGroupOf(ctx));
     fd = Reopen(inode->fd(), S_IFREG, flags & ~O_NONBLOCK);
   }
   if (!fd.ok()) return fd.error();
@@ -106,7 +106,7 @@ Result<size_t> PassthroughFs::Read(const RequestContext& /*ctx*/, NodeId node, c
   return done;
 }
 
-Result<size_t> PassthroughFs::Write(const RequestContext& /*ctx*/, NodeId node, const fuse_write_in& in,
+Result<size_t> PassthroughFs::Write(const RequestContext& ctx, NodeId node, const fuse_write_in& in,
                                     memory::IovReader* data) {
   const Result<std::shared_ptr<Handle>> handle = FindFile(FileHandle(in.fh), node);
   if (!handle.ok()) return handle.error();
@@ -119,7 +119,7 @@ Result<size_t> PassthroughFs::Write(const RequestContext& /*ctx*/, NodeId node, 
   // Appending is decided per write: the guest also writes back pages, at their own offsets, through whatever handle it
   // finds, one opened with O_APPEND included.
   const bool append = (in.flags & O_APPEND) != 0 && (in.write_flags & FUSE_WRITE_CACHE) == 0;
-  const ScopedKillPriv kill((in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0);
+  const ScopedKillPriv kill((in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0, (*handle)->fd(), HostGroupOf(ctx));
   size_t done = 0;
   Errno error;
   while (!left.empty()) {
@@ -167,7 +167,7 @@ Errno PassthroughFs::Fallocate(const RequestContext& ctx, NodeId node, const fus
   if (!handle.ok()) return handle.error();
   if (options_.read_only) return Errno(EROFS);
   if (!IsFileRange(in.offset, in.length)) return Errno(EFBIG);
-  const ScopedKillPriv kill(KillsPriv(ctx));
+  const ScopedKillPriv kill(KillsPriv(ctx), (*handle)->fd(), HostGroupOf(ctx));
   if (fallocate((*handle)->fd(), static_cast<int>(in.mode), static_cast<off_t>(in.offset),
                 static_cast<off_t>(in.length)) != 0) {
     return Errno::Last();
@@ -198,7 +198,7 @@ Result<size_t> PassthroughFs::CopyFileRange(const RequestContext& ctx, NodeId no
   constexpr uint64_t kMost = uint64_t{1} << 30;
   off_t off_in = static_cast<off_t>(in.off_in);
   off_t off_out = static_cast<off_t>(in.off_out);
-  const ScopedKillPriv kill(KillsPriv(ctx));
+  const ScopedKillPriv kill(KillsPriv(ctx), (*to)->fd(), HostGroupOf(ctx));
   const ssize_t n =
       copy_file_range((*from)->fd(), &off_in, (*to)->fd(), &off_out, static_cast<size_t>(std::min(in.len, kMost)), 0);
   if (n < 0) return Errno::Last();

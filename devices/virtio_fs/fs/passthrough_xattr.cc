@@ -15,6 +15,7 @@
 
 #include "absl/strings/match.h"
 #include "devices/virtio_fs/fs/credentials.h"
+#include "devices/virtio_fs/fs/dax_hint.h"
 #include "devices/virtio_fs/fs/passthrough_fs.h"
 #include "devices/virtio_fs/fs/posix_acl.h"
 #include "devices/virtio_fs/fs/safe_open.h"
@@ -28,15 +29,20 @@ using fuse::RequestContext;
 using fuse::Result;
 
 // The names of which the host's file systems make access control: POSIX ACLs, NFSv4 ACLs, DOS attributes. Who may set
-// one is for the client to check, which it does only for POSIX ACLs, and only where FUSE_POSIX_ACL was granted; without,
-// Linux passes them on for anybody (fs/xattr.c, xattr_permission; fs/fuse/xattr.c, 6.1), and since an ACL sets the mode
-// bits, any user of the guest could open up any file. So there are none of the others, and no ACLs in a session without.
+// one is for the client to check, which it does only for POSIX ACLs, and only where FUSE_POSIX_ACL was granted;
+// without, Linux passes them on for anybody (fs/xattr.c, xattr_permission; fs/fuse/xattr.c, 6.1), and since an ACL sets
+// the mode bits, any user of the guest could open up any file. So there are none of the others, and no ACLs in a
+// session without.
 bool IsAccessControl(absl::string_view host_name) { return absl::StartsWith(host_name, "system."); }
 
-// What may not be touched is not there for who only looks. ERANGE would say that the value needs a larger buffer.
-Errno ForGetter(Errno error) {
-  return error == Errno(EPERM) || error == Errno(ERANGE) ? Errno(ENODATA) : error;
+// Linux keeps user.* off everything but files and directories (fs/xattr.c, xattr_permission), where names that a rule
+// has led there cannot be.
+bool CanCarry(mode_t mode, absl::string_view host_name) {
+  return S_ISREG(mode) || S_ISDIR(mode) || !absl::StartsWith(host_name, "user.");
 }
+
+// What may not be touched is not there for who only looks. ERANGE would say that the value needs a larger buffer.
+Errno ForGetter(Errno error) { return error == Errno(EPERM) || error == Errno(ERANGE) ? Errno(ENODATA) : error; }
 
 // Calls `get` with a small buffer, then with one that holds the most that can exist. The guest's idea of a size is not
 // asked for.
@@ -62,18 +68,25 @@ bool PassthroughFs::serves_acls() const {
 Result<std::string> PassthroughFs::HostXattrName(const std::string& name) const {
   Result<std::string> host = options_.xattr_map.ToHost(name);
   if (!host.ok()) return host;
+  if (IsDaxHintName(*host)) return Errno(EPERM);
   if (IsAccessControl(*host) && !(serves_acls() && IsPosixAclName(name) && *host == name)) return Errno(EOPNOTSUPP);
   return host;
 }
 
 Errno PassthroughFs::LabelNew(const RequestContext& ctx, int fd) const {
+  if (ctx.labels.empty()) return kOk;
+  struct stat st;
+  if (fstat(fd, &st) != 0) return Errno::Last();
   for (const fuse::SecurityLabel& label : ctx.labels) {
     // An ACL is no label; those of a new inode are its directory's.
     if (IsPosixAclName(label.name)) return Errno(EINVAL);
-    const Result<std::string> name = options_.xattr ? HostXattrName(label.name) : Errno(EOPNOTSUPP);
+    if (!options_.xattr) continue;
+    const Result<std::string> name = HostXattrName(label.name);
     Errno error = name.error();
-    if (name.ok() && setxattr(ProcPath(fd).c_str(), name->c_str(), label.value.data(), label.value.size(), 0) != 0) {
-      error = Errno::Last();
+    if (name.ok()) {
+      if (!CanCarry(st.st_mode, *name)) continue;
+      const int rc = setxattr(ProcPath(fd).c_str(), name->c_str(), label.value.data(), label.value.size(), 0);
+      if (rc != 0) error = Errno::Last();
     }
     if (!error.ok() && error != Errno(EOPNOTSUPP)) return error;
   }
@@ -94,9 +107,11 @@ Errno PassthroughFs::SetXattr(const RequestContext& /*ctx*/, NodeId node, const 
     return SetAcl(*inode, *host_name, value, static_cast<int>(flags), kill_sgid);
   }
   const ProcPath path(inode->fd());
-  return setxattr(path.c_str(), host_name->c_str(), value.data(), value.size(), static_cast<int>(flags)) == 0
-             ? kOk
-             : Errno::Last();
+  if (setxattr(path.c_str(), host_name->c_str(), value.data(), value.size(), static_cast<int>(flags)) != 0) {
+    return Errno::Last();
+  }
+  (*inode)->facts.ForgetCapability();
+  return kOk;
 }
 
 Errno PassthroughFs::SetAcl(const PinnedInode& inode, const std::string& name, absl::string_view acl, int flags,
@@ -124,8 +139,8 @@ Result<std::string> PassthroughFs::GetXattr(const RequestContext& /*ctx*/, NodeI
   const Result<std::string> host_name = HostXattrName(name);
   if (!host_name.ok()) return ForGetter(host_name.error());
   const ProcPath path(inode->fd());
-  Result<std::string> value =
-      Fetch(XATTR_SIZE_MAX, [&](char* to, size_t size) { return getxattr(path.c_str(), host_name->c_str(), to, size); });
+  Result<std::string> value = Fetch(
+      XATTR_SIZE_MAX, [&](char* to, size_t size) { return getxattr(path.c_str(), host_name->c_str(), to, size); });
   if (!IsPosixAclName(*host_name)) return value;
   // A file system without ACLs, mounted below the share: the client, which must know whether there is one before it
   // lets anybody in, would take the error for its answer.
@@ -133,8 +148,8 @@ Result<std::string> PassthroughFs::GetXattr(const RequestContext& /*ctx*/, NodeI
   return AclToGuest(*value, options_.uid_map, options_.gid_map);
 }
 
-// Linux passes the list on as it is (fs/fuse/xattr.c, 6.1), so that what a caller may not see is left out here: names of
-// trusted.* are for CAP_SYS_ADMIN only on a local file system, of which this server knows no more than the uid.
+// Linux passes the list on as it is (fs/fuse/xattr.c, 6.1), so that what a caller may not see is left out here: names
+// of trusted.* are for CAP_SYS_ADMIN only on a local file system, of which this server knows no more than the uid.
 Result<std::string> PassthroughFs::ListXattr(const RequestContext& ctx, NodeId node) {
   if (!options_.xattr) return Errno(ENOSYS);
   const Result<PinnedInode> inode = inodes_.Pin(node);
@@ -163,7 +178,9 @@ Errno PassthroughFs::RemoveXattr(const RequestContext& /*ctx*/, NodeId node, con
   if (options_.read_only) return Errno(EROFS);
   const Result<std::string> host_name = HostXattrName(name);
   if (!host_name.ok()) return host_name.error();
-  return removexattr(ProcPath(inode->fd()).c_str(), host_name->c_str()) == 0 ? kOk : Errno::Last();
+  if (removexattr(ProcPath(inode->fd()).c_str(), host_name->c_str()) != 0) return Errno::Last();
+  (*inode)->facts.ForgetCapability();
+  return kOk;
 }
 
 }  // namespace daxvmm::fs

@@ -5,21 +5,13 @@
 #include <cstdint>
 #include <string>
 
+#include "devices/virtio_fs/fs/share_test_util.h"
 #include "gtest/gtest.h"
 
 namespace daxvmm::fs {
 namespace {
 
 using fuse::Errno;
-
-std::string Header(uint32_t version = 2) { return std::string(reinterpret_cast<const char*>(&version), 4); }
-
-std::string Entry(uint16_t tag, uint16_t permissions, uint32_t id) {
-  std::string entry(reinterpret_cast<const char*>(&tag), 2);
-  entry.append(reinterpret_cast<const char*>(&permissions), 2);
-  entry.append(reinterpret_cast<const char*>(&id), 4);
-  return entry;
-}
 
 class PosixAclTest : public testing::Test {
  protected:
@@ -32,8 +24,8 @@ class PosixAclTest : public testing::Test {
 
 TEST_F(PosixAclTest, OnlyIdsOfUsersAndGroupsChange) {
   const auto acl = [](uint32_t user, uint32_t group) {
-    return Header() + Entry(ACL_USER_OBJ, 7, 5) + Entry(ACL_USER, 6, user) + Entry(ACL_GROUP_OBJ, 5, 5) +
-           Entry(ACL_GROUP, 4, group) + Entry(ACL_MASK, 7, 5) + Entry(ACL_OTHER, 0, 5);
+    return AclHeader() + AclEntry(ACL_USER_OBJ, 7, 5) + AclEntry(ACL_USER, 6, user) + AclEntry(ACL_GROUP_OBJ, 5, 5) +
+           AclEntry(ACL_GROUP, 4, group) + AclEntry(ACL_MASK, 7, 5) + AclEntry(ACL_OTHER, 0, 5);
   };
   EXPECT_EQ(*AclToHost(acl(7, 8), uids_, gids_), acl(100007, 200008));
   EXPECT_EQ(*AclToGuest(acl(100007, 200008), uids_, gids_), acl(7, 8));
@@ -41,24 +33,25 @@ TEST_F(PosixAclTest, OnlyIdsOfUsersAndGroupsChange) {
 }
 
 TEST_F(PosixAclTest, IdsWithoutCounterpart) {
-  EXPECT_EQ(AclToHost(Header() + Entry(ACL_USER, 7, 1000), uids_, gids_).error(), Errno(EINVAL));
-  EXPECT_EQ(AclToHost(Header() + Entry(ACL_GROUP, 7, 1000), uids_, gids_).error(), Errno(EINVAL));
-  EXPECT_EQ(AclToHost(Header() + Entry(ACL_USER, 7, UINT32_MAX), IdMap(), IdMap()).error(), Errno(EINVAL));
-  EXPECT_EQ(*AclToGuest(Header() + Entry(ACL_USER, 7, 5), uids_, gids_), Header() + Entry(ACL_USER, 7, kOverflowId));
+  EXPECT_EQ(AclToHost(AclHeader() + AclEntry(ACL_USER, 7, 1000), uids_, gids_).error(), Errno(EINVAL));
+  EXPECT_EQ(AclToHost(AclHeader() + AclEntry(ACL_GROUP, 7, 1000), uids_, gids_).error(), Errno(EINVAL));
+  EXPECT_EQ(AclToHost(AclHeader() + AclEntry(ACL_USER, 7, UINT32_MAX), IdMap(), IdMap()).error(), Errno(EINVAL));
+  EXPECT_EQ(*AclToGuest(AclHeader() + AclEntry(ACL_USER, 7, 5), uids_, gids_),
+            AclHeader() + AclEntry(ACL_USER, 7, kOverflowId));
 }
 
 TEST_F(PosixAclTest, WhatIsNoAcl) {
   EXPECT_EQ(*AclToHost("", uids_, gids_), "");
-  EXPECT_EQ(*AclToHost(Header(), uids_, gids_), Header());
-  EXPECT_EQ(AclToHost(Header().substr(0, 3), uids_, gids_).error(), Errno(EINVAL));
-  EXPECT_EQ(AclToHost(Header(1), uids_, gids_).error(), Errno(EOPNOTSUPP));
-  const std::string entry = Entry(ACL_USER_OBJ, 7, 0);
+  EXPECT_EQ(*AclToHost(AclHeader(), uids_, gids_), AclHeader());
+  EXPECT_EQ(AclToHost(AclHeader().substr(0, 3), uids_, gids_).error(), Errno(EINVAL));
+  EXPECT_EQ(AclToHost(AclHeader(1), uids_, gids_).error(), Errno(EOPNOTSUPP));
+  const std::string entry = AclEntry(ACL_USER_OBJ, 7, 0);
   for (size_t size = 1; size < entry.size(); ++size) {
-    EXPECT_EQ(AclToHost(Header() + entry.substr(0, size), uids_, gids_).error(), Errno(EINVAL)) << size;
-    EXPECT_EQ(AclToHost(Header() + entry + entry.substr(0, size), uids_, gids_).error(), Errno(EINVAL)) << size;
+    EXPECT_EQ(AclToHost(AclHeader() + entry.substr(0, size), uids_, gids_).error(), Errno(EINVAL)) << size;
+    EXPECT_EQ(AclToHost(AclHeader() + entry + entry.substr(0, size), uids_, gids_).error(), Errno(EINVAL)) << size;
   }
   for (const uint16_t tag : {0x00, 0x03, 0x40, 0xffff}) {
-    EXPECT_EQ(AclToHost(Header() + Entry(tag, 7, 0), uids_, gids_).error(), Errno(EINVAL)) << tag;
+    EXPECT_EQ(AclToHost(AclHeader() + AclEntry(tag, 7, 0), uids_, gids_).error(), Errno(EINVAL)) << tag;
   }
 }
 

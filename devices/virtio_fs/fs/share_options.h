@@ -22,7 +22,8 @@ enum class CacheMode {
 
 // Where the persistent DAX hint of a file (chattr +x in the guest) is kept.
 enum class DaxHintStore {
-  kAuto,          // the first of these three that works: trusted xattr as root, user xattr, memory
+  kAuto,          // the first of these three that works: trusted xattr as root, user xattr, memory; the host's flag is
+                  // the hint of a file of which they say nothing
   kTrustedXattr,  // trusted.daxvmm.dax: hidden from the guest and from ordinary users of the host
   kUserXattr,     // user.daxvmm.dax: hidden from the guest
   kHostFlag,      // the host inode's own FS_XFLAG_DAX, where its file system stores that

@@ -42,4 +42,16 @@ void DirBuffer::Add(absl::string_view name, uint64_t ino, uint32_t type, uint64_
   bytes_.resize(end);
 }
 
+std::vector<NodeId> DirBuffer::References() const {
+  std::vector<NodeId> nodes;
+  if (!plus_) return nodes;
+  for (size_t at = 0; at < bytes_.size();) {
+    fuse_direntplus record;
+    std::memcpy(&record, bytes_.data() + at, FUSE_NAME_OFFSET_DIRENTPLUS);
+    if (record.entry_out.nodeid != 0) nodes.push_back(NodeId(record.entry_out.nodeid));
+    at += RecordSize(record.dirent.namelen);
+  }
+  return nodes;
+}
+
 }  // namespace daxvmm::fuse

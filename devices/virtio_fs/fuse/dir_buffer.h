@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "base/units.h"
 #include "devices/virtio_fs/fuse/file_system.h"
 
 namespace daxvmm::fuse {
@@ -24,6 +25,8 @@ class DirBuffer : public DirSink {
   std::span<const std::byte> bytes() const { return bytes_; }
   // The file system had an entry, and not even the first one fitted: an empty reply would mean the directory's end.
   bool refused_first() const { return refused_ && bytes_.empty(); }
+  // The nodes whose lookup references travel in the entries; one may occur several times.
+  std::vector<NodeId> References() const;
 
  private:
   size_t RecordSize(size_t name_length) const;

@@ -25,6 +25,33 @@ uint64_t LargestRequest(const SessionOptions& options) {
 
 }  // namespace
 
+// Where a reply's header goes, if the request has a reply.
+class ReplySlot {
+ public:
+  ReplySlot(const Op* op, uint64_t unique, const memory::IoVecs& out)
+      : wanted_(op == nullptr || !op->Has(kNoReply)), unique_(unique), header_(out) {}
+
+  // Where no reply fits nothing may be done either: the client could not learn of it.
+  bool HasRoom() const { return !wanted_ || header_.remaining() >= sizeof(fuse_out_header); }
+  memory::IovWriter Payload() const { return wanted_ ? header_.At(sizeof(fuse_out_header)) : header_; }
+
+  // After the payload, so that a reply that could not be completed was never begun. The bytes of the whole reply; 0 if
+  // there is none.
+  uint32_t Complete(Errno error, size_t payload_size) {
+    if (!wanted_) return 0;
+    fuse_out_header answer = {};
+    answer.len = static_cast<uint32_t>(sizeof(answer) + (error.ok() ? payload_size : 0));
+    answer.error = WireError(error);
+    answer.unique = unique_;
+    return header_.WriteObject(answer) ? answer.len : 0;
+  }
+
+ private:
+  const bool wanted_;
+  const uint64_t unique_;
+  memory::IovWriter header_;
+};
+
 Dispatcher::Dispatcher(const SessionOptions& options, FileSystem* fs, MappingHandler* mappings,
                        SessionListener* listener)
     : options_(options), fs_(fs), mappings_(mappings), listener_(listener) {
@@ -41,42 +68,33 @@ uint32_t Dispatcher::Handle(const memory::IoVecs& in, const memory::IoVecs& out)
   const Op* const op = FindOp(header.opcode);
   counts_[op != nullptr && header.opcode < kOpcodes ? header.opcode : 0].fetch_add(1, std::memory_order_relaxed);
 
-  const bool replies = op == nullptr || !op->Has(kNoReply);
-  memory::IovWriter reply(out);
-  // Where no reply fits nothing is done either: the client could not learn of it.
-  if (replies && reply.remaining() < sizeof(fuse_out_header)) return 0;
-  memory::IovWriter payload = reply.At(sizeof(fuse_out_header));
-
-  Errno error;
-  size_t payload_size = 0;
+  ReplySlot reply(op, header.unique, out);
+  if (!reply.HasRoom()) return 0;
+  memory::IovWriter payload = reply.Payload();
   if (header.len < sizeof(header) || header.len > received || header.len > LargestRequest(options_)) {
-    error = Errno(EINVAL);
-  } else {
-    RequestHandler handler(this, header, header.len - static_cast<uint32_t>(sizeof(header)), &reader, &payload);
-    error = Serve(op, &handler);
-    payload_size = handler.payload_size();
+    return reply.Complete(Errno(EINVAL), 0);
   }
-  if (!replies) return 0;
-
-  fuse_out_header answer = {};
-  answer.len = static_cast<uint32_t>(sizeof(answer) + (error.ok() ? payload_size : 0));
-  answer.error = WireError(error);
-  answer.unique = header.unique;
-  // Last, so that a reply that could not be completed was never begun.
-  return reply.WriteObject(answer) ? answer.len : 0;
-}
-
-Errno Dispatcher::Serve(const Op* op, RequestHandler* handler) {
+  RequestHandler handler(this, header, &reader, &payload);
   if (op != nullptr && op->Has(kTransition)) {
     std::unique_lock<std::shared_mutex> alone(session_mu_);
-    return alive() || op->Has(kNoSession) ? handler->Serve(*op) : Errno(EIO);
+    return Serve(op, &handler, &reply);
   }
   std::shared_lock<std::shared_mutex> with_others(session_mu_);
-  if (!alive()) return Errno(EIO);
-  return op != nullptr ? handler->Serve(*op) : Errno(ENOSYS);
+  return Serve(op, &handler, &reply);
+}
+
+uint32_t Dispatcher::Serve(const Op* op, RequestHandler* handler, ReplySlot* reply) {
+  if (!alive() && (op == nullptr || !op->Has(kNoSession))) return reply->Complete(Errno(EIO), 0);
+  if (op == nullptr) return reply->Complete(Errno(ENOSYS), 0);
+  const Errno error = handler->Serve(*op);
+  const uint32_t written = reply->Complete(error, handler->payload_size());
+  // Still in the session: in the next one the same ids may be somebody else's.
+  if (!error.ok() || written == 0) handler->TakeBack();
+  return written;
 }
 
 void Dispatcher::StartSession(uint64_t granted, ClientDaxMode mode) {
+  granted_ = granted;
   fs_->Init(granted);
   if (listener_ != nullptr) listener_->SessionStarted(mode);
   mode_.store(mode, std::memory_order_release);
@@ -84,6 +102,7 @@ void Dispatcher::StartSession(uint64_t granted, ClientDaxMode mode) {
 
 void Dispatcher::EndSession() {
   if (!alive()) return;
+  granted_ = 0;
   mode_.store(ClientDaxMode::kNoSession, std::memory_order_release);
   if (listener_ != nullptr) listener_->SessionEnded();
   fs_->Destroy();

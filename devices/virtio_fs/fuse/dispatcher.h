@@ -32,6 +32,7 @@ enum class ClientDaxMode {
 
 struct Op;
 class RequestHandler;
+class ReplySlot;
 
 // Told of a session's beginning and end, with no other request running.
 class SessionListener {
@@ -65,7 +66,8 @@ class Dispatcher {
   static constexpr uint32_t kOpcodes = 64;
 
   bool alive() const { return client_dax_mode() != ClientDaxMode::kNoSession; }
-  Errno Serve(const Op* op, RequestHandler* handler);
+  // With session_mu_ held, alone or shared as `op` wants it. What Handle is to return.
+  uint32_t Serve(const Op* op, RequestHandler* handler, ReplySlot* reply);
   // Both with session_mu_ held alone.
   void StartSession(uint64_t granted, ClientDaxMode mode);
   void EndSession();
@@ -78,6 +80,8 @@ class Dispatcher {
   // can arrive in a new one. A request that blocks delays only the session's end. Readers are preferred (as glibc's
   // rwlock does by default), so FORGET on the hiprio queue never waits for a slow READ.
   std::shared_mutex session_mu_;
+  // The INIT flags of this session. Written with session_mu_ held alone, read with it held.
+  uint64_t granted_ = 0;
   // Written with session_mu_ held alone; atomic for client_dax_mode().
   std::atomic<ClientDaxMode> mode_{ClientDaxMode::kNoSession};
   std::atomic<uint64_t> counts_[kOpcodes] = {};

@@ -1,4 +1,7 @@
 // What a client could send that no client should.
+#include <sys/mman.h>
+
+#include <algorithm>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -151,6 +154,116 @@ TEST_F(HostileTest, NamesOfAttributesAndTargetsHaveTheirOwnRules) {
   EXPECT_EQ(link("target"), EINVAL);
   EXPECT_EQ(link(AsName(std::string(4095, 't'))), 0);
   EXPECT_EQ(link(AsName(std::string(4096, 't'))), ENAMETOOLONG);
+}
+
+// Memory of which only the first `usable` bytes can be written, as a window page ends where its file was cut.
+class CutOffReply {
+ public:
+  static constexpr size_t kPage = 4096;
+  explicit CutOffReply(size_t usable) : usable_(usable) {
+    pages_ = static_cast<char*>(mmap(nullptr, 2 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    EXPECT_EQ(mprotect(pages_ + kPage, kPage, PROT_NONE), 0);
+  }
+  ~CutOffReply() { munmap(pages_, 2 * kPage); }
+  memory::IoVecs Room() const {
+    memory::IoVecs vecs;
+    vecs.iov.push_back({pages_ + kPage - usable_, kPage + usable_});
+    vecs.all_ram = false;
+    return vecs;
+  }
+
+ private:
+  const size_t usable_;
+  char* pages_;
+};
+
+TEST_F(HostileTest, WhatAReplyWouldHaveGivenIsTakenBackWhereItDoesNotArrive) {
+  struct Case {
+    uint32_t opcode;
+    size_t reply;
+    std::vector<std::string> taken_back;
+  };
+  const std::vector<Case> cases = {
+      {FUSE_LOOKUP, 128, {"forget 100 1"}},
+      {FUSE_MKDIR, 128, {"forget 100 1"}},
+      {FUSE_MKNOD, 128, {"forget 100 1"}},
+      {FUSE_SYMLINK, 128, {"forget 100 1"}},
+      {FUSE_LINK, 128, {"forget 100 1"}},
+      {FUSE_OPEN, 16, {"release 42 7"}},
+      {FUSE_OPENDIR, 16, {"releasedir 42 7"}},
+      {FUSE_CREATE, 144, {"release 100 7", "forget 100 1"}},
+      {FUSE_TMPFILE, 144, {"release 100 7", "forget 100 1"}},
+      {FUSE_READDIR, 96, {}},
+      {FUSE_READDIRPLUS, 480, {"forget 100 1", "forget 101 1", "forget 102 1"}},
+      {FUSE_GETATTR, 104, {}},
+  };
+  for (const Case& c : cases) {
+    std::string request = MakeRequest(c.opcode, 42, ValidBody(c.opcode));
+    memory::IoVecs in;
+    in.iov.push_back({request.data(), request.size()});
+    // The header itself is lost, the payload's beginning, the second of two parts, the last byte.
+    for (const size_t usable : {size_t{0}, size_t{8}, size_t{15}, size_t{16}, size_t{16 + 8}, 16 + c.reply - 1}) {
+      SCOPED_TRACE(absl::StrCat("opcode ", c.opcode, ", usable ", usable));
+      const CutOffReply reply(usable);
+      fs_.calls.clear();
+      fs_.next_node = 100;
+      EXPECT_EQ(dispatcher_.Handle(in, reply.Room()), usable < 16 ? 0u : 16u);
+      ASSERT_FALSE(fs_.calls.empty());
+      fs_.calls.erase(fs_.calls.begin());
+      EXPECT_EQ(fs_.calls, c.taken_back);
+    }
+    const CutOffReply whole(16 + c.reply);
+    fs_.calls.clear();
+    EXPECT_EQ(dispatcher_.Handle(in, whole.Room()), 16 + c.reply);
+    EXPECT_EQ(fs_.calls.size(), 1u) << "what arrived is the client's";
+  }
+}
+
+TEST_F(HostileTest, AListingThatFailsGivesItsReferencesBack) {
+  fs_.list_error = Errno(EIO);
+  EXPECT_EQ(Send(&dispatcher_, FUSE_READDIRPLUS, 42, ValidBody(FUSE_READDIRPLUS)).error(), EIO);
+  EXPECT_THAT(fs_.calls,
+              testing::ElementsAre("readdirplus 42 0 0", "forget 100 1", "forget 101 1", "forget 102 1"));
+}
+
+// Valid requests of every kind with a few bytes changed, in sessions with and without all that can be granted.
+TEST_F(HostileTest, AlmostValidRequestsGetAnAnswerAndHarmNothing) {
+  std::mt19937_64 random(20260301);
+  for (const uint64_t optional : {uint64_t{0}, ~uint64_t{0}}) {
+    fs_.optional_flags = optional;
+    SendInit(&dispatcher_, kLinuxFlags, 0x1f);
+    for (int round = 0; round < 20000; ++round) {
+      const Op& op = AllOps()[random() % AllOps().size()];
+      if (op.Has(kTransition)) continue;
+      std::string body = ValidBody(op.opcode);
+      size_t announced = 0;
+      if (op.Has(kMakesInode) && random() % 2 == 0) {
+        const std::string extensions = LabelExtension() + (random() % 2 == 0 ? GroupExtension() : "");
+        body += extensions;
+        if (random() % 4 != 0) announced = random() % 8 == 0 ? random() % 512 : extensions.size();
+      }
+      std::string request = MakeRequest(op.opcode, random() % 4, body, announced);
+      constexpr int kInteresting[] = {0, 1, 7, 8, 0x7f, 0x80, 0xff};
+      for (uint64_t changes = random() % 4; changes > 0; --changes) {
+        // Anything but the opcode, which may not become that of DESTROY.
+        const size_t at = random() % request.size();
+        if (at >= 4 && at < 8) continue;
+        request[at] = static_cast<char>(random() % 2 == 0 ? kInteresting[random() % 7] : random());
+      }
+      if (random() % 4 == 0) {
+        request.resize(std::max<size_t>(sizeof(fuse_in_header), random() % (request.size() + 16)));
+        const uint32_t claim = static_cast<uint32_t>(request.size());
+        std::memcpy(request.data(), &claim, sizeof(claim));
+      }
+      SendRaw(&dispatcher_, request, random() % 4 == 0 ? random() % 600 : 8192, 1 + random() % 64);
+      if (testing::Test::HasFailure()) {
+        ADD_FAILURE() << "round " << round << ", " << std::string(op.name);
+        return;
+      }
+      fs_.calls.clear();
+    }
+  }
+  EXPECT_EQ(Send(&dispatcher_, FUSE_STATFS, 1, "").error(), 0);
 }
 
 TEST_F(HostileTest, RandomBytesGetAnAnswerAndHarmNothing) {

@@ -98,11 +98,14 @@ TEST_F(DispatcherTest, DecodesEveryOperation) {
       {FUSE_OPENDIR, AsBytes(fuse_open_in{5, 0}), "opendir 42 5", 16},
       {FUSE_RELEASEDIR, AsBytes(release), "releasedir 42 3", 0},
       {FUSE_FSYNCDIR, AsBytes(fuse_fsync_in{3, 1, 0}), "fsyncdir 42 3 1", 0},
+      {FUSE_ACCESS, AsBytes(fuse_access_in{5, 0}), "access 42 5", 0},
       {FUSE_CREATE, AsBytes(fuse_create_in{1, 2, 3, 4}) + a, "create 42 a 1 2 3 4", 144},
+      {FUSE_IOCTL, ValidBody(FUSE_IOCTL), "ioctl 42 9 0 5 8 input", 16 + 6},
       {FUSE_FALLOCATE, AsBytes(fuse_fallocate_in{3, 4, 5, 1, 0}), "fallocate 42 3 4 5 1", 0},
       {FUSE_LSEEK, AsBytes(fuse_lseek_in{3, 4, 3, 0}), "lseek 42 3 4 3", 8},
       {FUSE_COPY_FILE_RANGE, AsBytes(copy), "copy_file_range 42 9 1048576", 8},
       {FUSE_SYNCFS, AsBytes(fuse_syncfs_in{0}), "syncfs 42", 0},
+      {FUSE_TMPFILE, AsBytes(fuse_create_in{1, 2, 3, 4}) + AsName("/"), "tmpfile 42 1 2 3 4", 144},
       {FUSE_SETUPMAPPING, ValidBody(FUSE_SETUPMAPPING), "setupmapping 42", 0},
       {FUSE_REMOVEMAPPING, ValidBody(FUSE_REMOVEMAPPING), "removemapping 42 2", 0},
   };
@@ -135,10 +138,12 @@ TEST_F(DispatcherTest, EncodesStructs) {
   EXPECT_EQ(Ask(FUSE_STATFS, "").As<fuse_statfs_out>().st.namelen, 255u);
   EXPECT_EQ(Ask(FUSE_LSEEK, ValidBody(FUSE_LSEEK)).As<fuse_lseek_out>().offset, 0x1'0000'0001u);
   EXPECT_EQ(Ask(FUSE_READLINK, "").payload, "target");
-  const TestReply created = Ask(FUSE_CREATE, ValidBody(FUSE_CREATE));
-  fuse_open_out open;
-  std::memcpy(&open, created.payload.data() + sizeof(fuse_entry_out), sizeof(open));
-  EXPECT_EQ(open.fh, 7u);
+  for (const uint32_t opcode : {FUSE_CREATE, FUSE_TMPFILE}) {
+    const TestReply created = Ask(opcode, ValidBody(opcode));
+    fuse_open_out open;
+    std::memcpy(&open, created.payload.data() + sizeof(fuse_entry_out), sizeof(open));
+    EXPECT_EQ(open.fh, 7u);
+  }
 }
 
 TEST_F(DispatcherTest, EveryErrnoReachesTheWireAsTheClientAcceptsIt) {
@@ -167,9 +172,9 @@ TEST_F(DispatcherTest, BatchForgetWithAFalseCountForgetsNothing) {
 }
 
 TEST_F(DispatcherTest, WhatIsNotServedIsEnosys) {
-  for (uint32_t opcode : {uint32_t{FUSE_IOCTL}, uint32_t{FUSE_POLL}, uint32_t{FUSE_BMAP}, uint32_t{FUSE_ACCESS},
-                          uint32_t{FUSE_GETLK}, uint32_t{FUSE_SETLK}, uint32_t{FUSE_SETLKW}, uint32_t{FUSE_TMPFILE},
-                          kOpStatx, 0u, 7u, 63u, 64u, 4096u, 0xffffffffu}) {
+  for (uint32_t opcode : {uint32_t{FUSE_POLL}, uint32_t{FUSE_BMAP}, uint32_t{FUSE_GETLK}, uint32_t{FUSE_SETLK},
+                          uint32_t{FUSE_SETLKW}, uint32_t{FUSE_NOTIFY_REPLY}, kOpStatx, 0u, 7u, 63u, 64u, 4096u,
+                          0xffffffffu}) {
     EXPECT_EQ(Ask(opcode, std::string(64, '\0')).error(), ENOSYS) << opcode;
   }
   EXPECT_THAT(fs_.calls, IsEmpty());
@@ -242,6 +247,68 @@ TEST_F(DispatcherTest, SetXattrValueMayHoldAnythingAndBeEmpty) {
   EXPECT_EQ(Ask(FUSE_SETXATTR, AsBytes(std::pair<uint32_t, uint32_t>(65536, 0)) + AsName("user.x") + huge).error(), 0);
   EXPECT_EQ(Ask(FUSE_SETXATTR, AsBytes(std::pair<uint32_t, uint32_t>(65537, 0)) + AsName("user.x") + huge).error(),
             E2BIG);
+}
+
+TEST_F(DispatcherTest, AccessTakesTheMaskOfAccessOnly) {
+  EXPECT_EQ(Ask(FUSE_ACCESS, AsBytes(fuse_access_in{0, 0})).error(), 0);
+  EXPECT_EQ(Ask(FUSE_ACCESS, AsBytes(fuse_access_in{7, 0})).error(), 0);
+  EXPECT_EQ(Ask(FUSE_ACCESS, AsBytes(fuse_access_in{8, 0})).error(), EINVAL);
+  EXPECT_EQ(Ask(FUSE_ACCESS, AsBytes(fuse_access_in{0x80000000, 0})).error(), EINVAL);
+  EXPECT_THAT(fs_.calls, ElementsAre("access 42 0", "access 42 7"));
+}
+
+TEST_F(DispatcherTest, TmpFileTakesAnyNameAndIgnoresIt) {
+  const std::string argument = AsBytes(fuse_create_in{1, 2, 3, 4});
+  for (const std::string& name : {std::string("/"), std::string(), std::string(".."), std::string(255, 'n')}) {
+    fs_.calls.clear();
+    EXPECT_EQ(Ask(FUSE_TMPFILE, argument + AsName(name)).error(), 0) << name;
+    EXPECT_THAT(fs_.calls, ElementsAre("tmpfile 42 1 2 3 4"));
+  }
+  fs_.calls.clear();
+  EXPECT_EQ(Ask(FUSE_TMPFILE, argument).error(), EINVAL);
+  EXPECT_EQ(Ask(FUSE_TMPFILE, argument + "/").error(), EINVAL);
+  EXPECT_EQ(Ask(FUSE_TMPFILE, argument + AsName(std::string(256, 'n'))).error(), ENAMETOOLONG);
+  EXPECT_THAT(fs_.calls, IsEmpty());
+}
+
+TEST_F(DispatcherTest, IoctlCarriesItsInputAndOutput) {
+  fuse_ioctl_in in = {};
+  in.flags = FUSE_IOCTL_DIR | FUSE_IOCTL_32BIT;
+  in.cmd = 7;
+  in.in_size = 3;
+  in.out_size = 6;
+  const TestReply reply = Ask(FUSE_IOCTL, AsBytes(in) + std::string("a\0b", 3) + "and more", 16 + 16 + 6, 3);
+  EXPECT_EQ(reply.error(), 0);
+  EXPECT_EQ(reply.payload, std::string(16, '\0') + "output");
+  EXPECT_THAT(fs_.calls, ElementsAre("ioctl 42 7 24 3 6 " + std::string("a\0b", 3)));
+  in.in_size = 0;
+  in.out_size = 0;
+  fs_.ioctl_output.clear();
+  EXPECT_EQ(Ask(FUSE_IOCTL, AsBytes(in)).payload, std::string(16, '\0'));
+  fs_.ioctl_output = "more than was asked for";
+  EXPECT_EQ(Ask(FUSE_IOCTL, AsBytes(in)).error(), EIO);
+  fs_.error = Errno(ENOTTY);
+  EXPECT_EQ(Ask(FUSE_IOCTL, AsBytes(in)).error(), ENOTTY);
+}
+
+TEST_F(DispatcherTest, IoctlIsRestrictedAndBounded) {
+  const auto ask = [this](uint32_t flags, uint32_t in_size, uint32_t out_size, size_t sent, size_t room) {
+    fuse_ioctl_in in = {};
+    in.flags = flags;
+    in.in_size = in_size;
+    in.out_size = out_size;
+    return Ask(FUSE_IOCTL, AsBytes(in) + std::string(sent, 'i'), room).error();
+  };
+  EXPECT_EQ(ask(FUSE_IOCTL_UNRESTRICTED, 0, 0, 0, 64), ENOTTY);
+  EXPECT_EQ(ask(0, 4, 0, 3, 64), EINVAL);
+  EXPECT_EQ(ask(0, 0xffffffff, 0, 3, 64), EINVAL);
+  EXPECT_EQ(ask(0, 4097, 0, 4097, 64), ENOTTY);
+  EXPECT_EQ(ask(0, 0, 4097, 0, 8192), ENOTTY);
+  EXPECT_EQ(ask(0, 0, 0xffffffff, 0, 8192), ENOTTY);
+  EXPECT_EQ(ask(0, 0, 33, 0, 64), EIO);
+  EXPECT_THAT(fs_.calls, IsEmpty());
+  EXPECT_EQ(ask(0, 0, 32, 0, 64), 0);
+  EXPECT_EQ(ask(0, 4096, 4096, 4096, 8192), 0);
 }
 
 TEST_F(DispatcherTest, ReadDirPacksRecords) {
@@ -398,6 +465,165 @@ TEST(DispatcherSession, TakesTheShortInitOfClientsBefore736) {
   EXPECT_EQ(reply.used, 80u);
   EXPECT_EQ(reply.As<fuse_init_out>().minor, 31u);
   EXPECT_EQ(dispatcher.client_dax_mode(), ClientDaxMode::kAlways);
+}
+
+constexpr uint64_t kExtensionFlags = uint64_t{FUSE_SETXATTR_EXT} | FUSE_SECURITY_CTX | kCreateSuppGroup;
+// SECURITY_CTX, HAS_INODE_DAX, CREATE_SUPP_GROUP
+constexpr uint32_t kNewerFlags2 = 0x7;
+
+// A session in which everything is granted that changes what a request looks like.
+class DispatcherExtensionTest : public DispatcherTest {
+ protected:
+  DispatcherExtensionTest() {
+    fs_.optional_flags = kExtensionFlags;
+    SendInit(&dispatcher_, kLinuxFlags, kNewerFlags2);
+    fs_.calls.clear();
+  }
+
+  TestReply AskExtended(uint32_t opcode, const std::string& body, const std::string& extensions) {
+    fs_.last_context = {};
+    return SendRaw(&dispatcher_, MakeRequest(opcode, 42, body + extensions, extensions.size()));
+  }
+};
+
+constexpr uint32_t kCreating[] = {FUSE_CREATE, FUSE_MKDIR, FUSE_MKNOD, FUSE_SYMLINK, FUSE_TMPFILE};
+
+TEST_F(DispatcherExtensionTest, CreatingRequestsBringLabelsAndAGroup) {
+  for (const uint32_t opcode : kCreating) {
+    SCOPED_TRACE(opcode);
+    EXPECT_EQ(AskExtended(opcode, ValidBody(opcode), LabelExtension() + GroupExtension()).error(), 0);
+    ASSERT_EQ(fs_.last_context.labels.size(), 1u);
+    EXPECT_EQ(fs_.last_context.labels[0].name, "security.selinux");
+    EXPECT_EQ(fs_.last_context.labels[0].value, "x:y");
+    EXPECT_EQ(fs_.last_context.supplementary_group, gid_t{1001});
+    EXPECT_EQ(fs_.last_context.uid, 1000u);
+    EXPECT_EQ(AskExtended(opcode, ValidBody(opcode), GroupExtension()).error(), 0);
+    EXPECT_THAT(fs_.last_context.labels, IsEmpty());
+    EXPECT_EQ(fs_.last_context.supplementary_group, gid_t{1001});
+    EXPECT_EQ(AskExtended(opcode, ValidBody(opcode), "").error(), 0);
+    EXPECT_FALSE(fs_.last_context.supplementary_group.has_value());
+  }
+}
+
+TEST_F(DispatcherExtensionTest, LabelsMayComeUnannounced) {
+  for (const uint32_t opcode : kCreating) {
+    SCOPED_TRACE(opcode);
+    EXPECT_EQ(Ask(opcode, ValidBody(opcode) + LabelExtension()).error(), 0);
+    ASSERT_EQ(fs_.last_context.labels.size(), 1u);
+    EXPECT_EQ(fs_.last_context.labels[0].value, "x:y");
+    fs_.calls.clear();
+    EXPECT_EQ(Ask(opcode, ValidBody(opcode) + LabelExtension() + "x").error(), EINVAL);
+    EXPECT_THAT(fs_.calls, IsEmpty());
+  }
+}
+
+TEST_F(DispatcherExtensionTest, NoStringReachesIntoTheExtensions) {
+  for (const uint32_t opcode : kCreating) {
+    SCOPED_TRACE(opcode);
+    std::string body = ValidBody(opcode);
+    body.pop_back();
+    EXPECT_EQ(AskExtended(opcode, body, LabelExtension()).error(), EINVAL);
+    EXPECT_EQ(AskExtended(opcode, body + AsName("") + "x", LabelExtension()).error(), EINVAL) << "a gap";
+    // The announced length covers the names, or more than the request.
+    const std::string whole = ValidBody(opcode) + LabelExtension();
+    for (const size_t announced : {size_t{8}, size_t{48}, size_t{400}, size_t{0xffff * 8}}) {
+      EXPECT_EQ(SendRaw(&dispatcher_, MakeRequest(opcode, 42, whole, announced)).error(), EINVAL) << announced;
+    }
+  }
+  EXPECT_THAT(fs_.calls, IsEmpty());
+}
+
+TEST_F(DispatcherExtensionTest, EveryTruncationIsAnsweredAndCallsNothing) {
+  for (const uint32_t opcode : kCreating) {
+    const std::string names = ValidBody(opcode);
+    for (const bool announced : {false, true}) {
+      const std::string extensions = LabelExtension() + (announced ? GroupExtension() : "");
+      const std::string whole = MakeRequest(opcode, 42, names + extensions, announced ? extensions.size() : 0);
+      for (size_t length = sizeof(fuse_in_header); length < whole.size(); ++length) {
+        // Without an announcement nothing tells a request that was cut there from one without labels.
+        if (!announced && length == sizeof(fuse_in_header) + names.size()) continue;
+        SCOPED_TRACE(absl::StrCat("opcode ", opcode, ", announced ", announced, ", cut to ", length));
+        std::string cut = whole.substr(0, length);
+        const uint32_t claim = static_cast<uint32_t>(length);
+        std::memcpy(cut.data(), &claim, sizeof(claim));
+        EXPECT_EQ(SendRaw(&dispatcher_, cut).error(), EINVAL);
+      }
+    }
+  }
+  EXPECT_THAT(fs_.calls, IsEmpty());
+}
+
+TEST_F(DispatcherExtensionTest, TheLargestLabelFits) {
+  const std::string value(64 << 10, 'v');
+  std::string label = AsBytes(fuse_secctx{static_cast<uint32_t>(value.size()), 0}) + AsName("security.s") + value;
+  label.resize((label.size() + 7) / 8 * 8);
+  label = AsBytes(fuse_secctx_header{static_cast<uint32_t>(8 + label.size()), 1}) + label;
+  const std::string body = AsName(std::string(255, 'n')) + AsName(std::string(4095, 't'));
+  EXPECT_EQ(AskExtended(FUSE_SYMLINK, body, label).error(), 0);
+  ASSERT_EQ(fs_.last_context.labels.size(), 1u);
+  EXPECT_EQ(fs_.last_context.labels[0].value, value);
+  EXPECT_EQ(Ask(FUSE_SYMLINK, body + label + std::string(64 << 10, '\0')).error(), EINVAL);
+}
+
+TEST_F(DispatcherExtensionTest, OtherRequestsHaveNone) {
+  EXPECT_EQ(AskExtended(FUSE_LOOKUP, AsName("a"), LabelExtension()).error(), 0);
+  EXPECT_THAT(fs_.last_context.labels, IsEmpty());
+  EXPECT_EQ(AskExtended(FUSE_LINK, AsBytes(fuse_link_in{7}) + AsName("a"), GroupExtension()).error(), 0);
+  EXPECT_FALSE(fs_.last_context.supplementary_group.has_value());
+}
+
+TEST_F(DispatcherTest, ExtensionsThatWereNotGrantedAreRefusedWhereAnnounced) {
+  for (const uint32_t opcode : kCreating) {
+    const std::string request = MakeRequest(opcode, 42, ValidBody(opcode) + LabelExtension(), LabelExtension().size());
+    EXPECT_EQ(SendRaw(&dispatcher_, request).error(), EINVAL);
+  }
+  EXPECT_THAT(fs_.calls, IsEmpty());
+}
+
+std::string SetXattrBody(uint32_t setxattr_flags) {
+  fuse_setxattr_in in = {};
+  in.size = 3;
+  in.flags = 1;
+  in.setxattr_flags = setxattr_flags;
+  return AsBytes(in) + AsName("user.x") + "abc";
+}
+
+TEST_F(DispatcherExtensionTest, SetXattrHasFlagsOfItsOwn) {
+  EXPECT_EQ(Ask(FUSE_SETXATTR, SetXattrBody(0)).error(), 0);
+  EXPECT_EQ(Ask(FUSE_SETXATTR, SetXattrBody(FUSE_SETXATTR_ACL_KILL_SGID)).error(), 0);
+  EXPECT_THAT(fs_.calls, ElementsAre("setxattr 42 user.x abc 1", "setxattr 42 user.x abc 1 1"));
+  fs_.calls.clear();
+  EXPECT_EQ(Ask(FUSE_SETXATTR, SetXattrBody(2)).error(), EINVAL);
+  // Of the short layout, the name is taken for the rest of the argument.
+  EXPECT_EQ(Ask(FUSE_SETXATTR, ValidBody(FUSE_SETXATTR)).error(), EINVAL);
+  const std::string whole = SetXattrBody(0);
+  for (size_t length = 0; length < whole.size(); ++length) {
+    EXPECT_EQ(Ask(FUSE_SETXATTR, whole.substr(0, length)).error(), EINVAL) << length;
+  }
+  EXPECT_THAT(fs_.calls, IsEmpty());
+}
+
+TEST_F(DispatcherExtensionTest, WhatWasGrantedEndsWithTheSession) {
+  const auto expect_short = [this] {
+    fs_.calls.clear();
+    EXPECT_EQ(Ask(FUSE_SETXATTR, ValidBody(FUSE_SETXATTR)).error(), 0);
+    EXPECT_EQ(Ask(FUSE_MKDIR, ValidBody(FUSE_MKDIR) + LabelExtension()).error(), 0);
+    EXPECT_THAT(fs_.last_context.labels, IsEmpty());
+    EXPECT_THAT(fs_.calls, ElementsAre("setxattr 42 user.x abc 0", "mkdir 42 name 0 0"));
+  };
+  constexpr uint32_t kShort = kLinuxFlags & ~uint32_t{FUSE_SETXATTR_EXT};
+  // By a new INIT, by DESTROY, and by a reset of the device.
+  SendInit(&dispatcher_, kShort, 0);
+  expect_short();
+  SendInit(&dispatcher_, kLinuxFlags, kNewerFlags2);
+  EXPECT_EQ(Ask(FUSE_SETXATTR, SetXattrBody(0)).error(), 0);
+  Ask(FUSE_DESTROY, "");
+  SendInit(&dispatcher_, kShort, 0);
+  expect_short();
+  SendInit(&dispatcher_, kLinuxFlags, kNewerFlags2);
+  dispatcher_.Reset();
+  SendInit(&dispatcher_, kShort, 0);
+  expect_short();
 }
 
 TEST(DispatcherSession, ResetEndsItOnce) {

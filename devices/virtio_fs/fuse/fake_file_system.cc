@@ -165,7 +165,7 @@ Errno FakeFileSystem::ReadDir(const RequestContext& ctx, NodeId node, const fuse
     entry.nodeid = next_node++;
     sink->Add(dir_entries[i], 1000 + i, 8, i + 1, plus ? &entry : nullptr);
   }
-  return kOk;
+  return list_error;
 }
 Errno FakeFileSystem::ReleaseDir(const RequestContext& ctx, NodeId node, FileHandle fh) {
   return Record(ctx, Call("releasedir", node, fh.raw()));

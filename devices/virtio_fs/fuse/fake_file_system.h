@@ -22,6 +22,9 @@ class FakeFileSystem : public FileSystem, public MappingHandler {
   std::vector<std::string> dir_entries = {"a", "bb", "ccc"};
   uint64_t next_node = 100;
 
+  // What READDIR answers after its entries.
+  Errno list_error;
+
   // "lookup 1 name", and so on: the operation, the node, and what else tells it apart.
   std::vector<std::string> calls;
   std::string written;
@@ -30,7 +33,7 @@ class FakeFileSystem : public FileSystem, public MappingHandler {
   std::vector<fuse_removemapping_one> last_removals;
 
   uint64_t optional_flags = 0;
-  std::string ioctl_output;
+  std::string ioctl_output = "output";
 
   uint64_t optional_init_flags() const override { return optional_flags; }
   void Init(uint64_t flags) override;

@@ -61,7 +61,9 @@ class FileSystem {
 
   // The INIT flags (both words) that this file system can serve besides those that need nothing of it: POSIX_ACL with
   // DONT_MASK and SETXATTR_EXT, SUBMOUNTS, WRITEBACK_CACHE, NO_OPENDIR_SUPPORT, CACHE_SYMLINKS, SECURITY_CTX,
-  // CREATE_SUPP_GROUP, DIRECT_IO_ALLOW_MMAP, AUTO_INVAL_DATA. Granted to a client that offers them. Constant.
+  // CREATE_SUPP_GROUP, DIRECT_IO_ALLOW_MMAP, AUTO_INVAL_DATA. Granted to a client that offers them, except that
+  // POSIX_ACL needs the other two, WRITEBACK_CACHE a device without a window, and AUTO_INVAL_DATA a mount without one.
+  // Constant.
   virtual uint64_t optional_init_flags() const = 0;
   // A session begins: `flags` are those of the INIT reply.
   virtual void Init(uint64_t flags) = 0;

@@ -3,6 +3,7 @@
 #ifndef DAXVMM_DEVICES_VIRTIO_FS_FUSE_INODE_OBSERVER_H_
 #define DAXVMM_DEVICES_VIRTIO_FS_FUSE_INODE_OBSERVER_H_
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -14,6 +15,12 @@ namespace daxvmm::fuse {
 
 // A fact that does not hold.
 inline bool NoSuchThing() { return false; }
+
+// Set-user-id, or set-group-id and executable by its group: what a write by an ordinary user clears. Without group
+// execution the set-group-id bit stands for mandatory locks, and stays.
+constexpr bool IsSetId(mode_t mode) {
+  return (mode & S_ISUID) != 0 || (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+}
 
 // What an inode is, as of this reply.
 struct InodeFacts {

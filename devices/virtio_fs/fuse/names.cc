@@ -8,6 +8,7 @@ Errno TakeName(NameKind kind, absl::string_view* bytes, absl::string_view* name)
   if (end == absl::string_view::npos) return Errno(bytes->size() > longest ? ENAMETOOLONG : EINVAL);
   *name = bytes->substr(0, end);
   bytes->remove_prefix(end + 1);
+  if (kind == NameKind::kUnused) return kOk;
   if (name->empty()) return Errno(EINVAL);
   if (kind == NameKind::kEntry && (*name == "." || *name == ".." || name->find('/') != absl::string_view::npos)) {
     return Errno(EINVAL);

@@ -12,7 +12,7 @@ namespace daxvmm::fuse {
 inline constexpr size_t kMaxTarget = 4095;
 inline constexpr size_t kMaxName = 255;
 
-// Splits the next NUL-terminated string off `*bytes`. EINVAL if it has no end, is empty, or is not what `kind` may be;
+// Splits the next NUL-terminated string off `*bytes`. EINVAL if it has no end, or is not what `kind` may be;
 // ENAMETOOLONG if it is longer than its kind allows. `*name` points into what `*bytes` does.
 Errno TakeName(NameKind kind, absl::string_view* bytes, absl::string_view* name);
 

@@ -14,6 +14,7 @@ constexpr NameKind kNone = NameKind::kNone;
 constexpr NameKind kEntry = NameKind::kEntry;
 constexpr NameKind kXattr = NameKind::kXattr;
 constexpr NameKind kTarget = NameKind::kTarget;
+constexpr NameKind kUnused = NameKind::kUnused;
 
 template <typename T>
 constexpr uint32_t Size() {
@@ -22,22 +23,23 @@ constexpr uint32_t Size() {
 constexpr uint32_t kEntryOut = sizeof(fuse_entry_out);
 constexpr uint32_t kAttrOut = sizeof(fuse_attr_out);
 constexpr uint32_t kOpenOut = sizeof(fuse_open_out);
+constexpr uint32_t kCreateOut = kEntryOut + kOpenOut;
 // Before 7.36 fuse_init_in ended here.
 constexpr uint32_t kOldInitIn = 16;
-// SETXATTR_EXT is not granted, so the argument ends behind `flags`.
+// Without SETXATTR_EXT the argument ends here.
 constexpr uint32_t kSetXattrIn = FUSE_COMPAT_SETXATTR_IN_SIZE;
 
-// Sorted by opcode. Not served: IOCTL, POLL and BMAP (a passthrough has nothing to add), ACCESS (virtiofs checks
-// permissions itself), locks (not granted), STATX (its reply cannot carry FUSE_ATTR_DAX), TMPFILE.
+// Sorted by opcode. Not served: POLL and BMAP (a passthrough has nothing to add), locks (not granted, so that they stay
+// the guest's own), STATX (its reply cannot carry FUSE_ATTR_DAX).
 constexpr Op kOps[] = {
     {FUSE_LOOKUP, "LOOKUP", 0, {kEntry, kNone}, kEntryOut, 0, &H::Lookup},
     {FUSE_FORGET, "FORGET", Size<fuse_forget_in>(), {kNone, kNone}, 0, kNoReply, &H::Forget},
     {FUSE_GETATTR, "GETATTR", Size<fuse_getattr_in>(), {kNone, kNone}, kAttrOut, 0, &H::GetAttr},
     {FUSE_SETATTR, "SETATTR", Size<fuse_setattr_in>(), {kNone, kNone}, kAttrOut, 0, &H::SetAttr},
     {FUSE_READLINK, "READLINK", 0, {kNone, kNone}, 0, 0, &H::ReadLink},
-    {FUSE_SYMLINK, "SYMLINK", 0, {kEntry, kTarget}, kEntryOut, 0, &H::SymLink},
-    {FUSE_MKNOD, "MKNOD", Size<fuse_mknod_in>(), {kEntry, kNone}, kEntryOut, 0, &H::MkNod},
-    {FUSE_MKDIR, "MKDIR", Size<fuse_mkdir_in>(), {kEntry, kNone}, kEntryOut, 0, &H::MkDir},
+    {FUSE_SYMLINK, "SYMLINK", 0, {kEntry, kTarget}, kEntryOut, kMakesInode, &H::SymLink},
+    {FUSE_MKNOD, "MKNOD", Size<fuse_mknod_in>(), {kEntry, kNone}, kEntryOut, kMakesInode, &H::MkNod},
+    {FUSE_MKDIR, "MKDIR", Size<fuse_mkdir_in>(), {kEntry, kNone}, kEntryOut, kMakesInode, &H::MkDir},
     {FUSE_UNLINK, "UNLINK", 0, {kEntry, kNone}, 0, 0, &H::Unlink},
     {FUSE_RMDIR, "RMDIR", 0, {kEntry, kNone}, 0, 0, &H::RmDir},
     {FUSE_RENAME, "RENAME", Size<fuse_rename_in>(), {kEntry, kEntry}, 0, 0, &H::Rename},
@@ -58,9 +60,11 @@ constexpr Op kOps[] = {
     {FUSE_READDIR, "READDIR", Size<fuse_read_in>(), {kNone, kNone}, 0, 0, &H::ReadDir},
     {FUSE_RELEASEDIR, "RELEASEDIR", Size<fuse_release_in>(), {kNone, kNone}, 0, 0, &H::ReleaseDir},
     {FUSE_FSYNCDIR, "FSYNCDIR", Size<fuse_fsync_in>(), {kNone, kNone}, 0, 0, &H::FsyncDir},
-    {FUSE_CREATE, "CREATE", Size<fuse_create_in>(), {kEntry, kNone}, kEntryOut + kOpenOut, 0, &H::Create},
+    {FUSE_ACCESS, "ACCESS", Size<fuse_access_in>(), {kNone, kNone}, 0, 0, &H::Access},
+    {FUSE_CREATE, "CREATE", Size<fuse_create_in>(), {kEntry, kNone}, kCreateOut, kMakesInode, &H::Create},
     {FUSE_INTERRUPT, "INTERRUPT", Size<fuse_interrupt_in>(), {kNone, kNone}, 0, kNoReply, &H::Interrupt},
     {FUSE_DESTROY, "DESTROY", 0, {kNone, kNone}, 0, kTransition, &H::Destroy},
+    {FUSE_IOCTL, "IOCTL", Size<fuse_ioctl_in>(), {kNone, kNone}, Size<fuse_ioctl_out>(), 0, &H::Ioctl},
     {FUSE_BATCH_FORGET, "BATCH_FORGET", Size<fuse_batch_forget_in>(), {kNone, kNone}, 0, kNoReply, &H::BatchForget},
     {FUSE_FALLOCATE, "FALLOCATE", Size<fuse_fallocate_in>(), {kNone, kNone}, 0, 0, &H::Fallocate},
     {FUSE_READDIRPLUS, "READDIRPLUS", Size<fuse_read_in>(), {kNone, kNone}, 0, 0, &H::ReadDirPlus},
@@ -76,6 +80,7 @@ constexpr Op kOps[] = {
     {FUSE_SETUPMAPPING, "SETUPMAPPING", Size<fuse_setupmapping_in>(), {kNone, kNone}, 0, 0, &H::SetupMapping},
     {FUSE_REMOVEMAPPING, "REMOVEMAPPING", Size<fuse_removemapping_in>(), {kNone, kNone}, 0, 0, &H::RemoveMapping},
     {FUSE_SYNCFS, "SYNCFS", Size<fuse_syncfs_in>(), {kNone, kNone}, 0, 0, &H::SyncFs},
+    {FUSE_TMPFILE, "TMPFILE", Size<fuse_create_in>(), {kUnused, kNone}, kCreateOut, kMakesInode, &H::TmpFile},
 };
 
 constexpr bool WellFormed() {

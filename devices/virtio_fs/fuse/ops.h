@@ -20,11 +20,13 @@ enum class NameKind : uint8_t {
   kEntry,   // of a directory entry: 1 to 255 bytes, no '/', neither "." nor ".."
   kXattr,   // of an extended attribute: 1 to 255 bytes
   kTarget,  // of a symbolic link: 1 to 4095 bytes
+  kUnused,  // of nothing: at most 255 bytes of anything
 };
 
 inline constexpr uint8_t kNoReply = 1;     // the client waits for nothing
 inline constexpr uint8_t kNoSession = 2;   // served without a session
 inline constexpr uint8_t kTransition = 4;  // begins or ends a session: runs alone
+inline constexpr uint8_t kMakesInode = 8;  // may bring extensions behind its strings (request_extensions.h)
 
 struct Op {
   uint32_t opcode;

@@ -1,10 +1,13 @@
 #include "devices/virtio_fs/fuse/request_handler.h"
 
+#include <unistd.h>
+
 #include <cstddef>
+#include <string>
 #include <vector>
 
-#include "devices/virtio_fs/fuse/dir_buffer.h"
 #include "devices/virtio_fs/fuse/names.h"
+#include "devices/virtio_fs/fuse/request_extensions.h"
 #include "devices/virtio_fs/fuse/session.h"
 
 namespace daxvmm::fuse {
@@ -18,6 +21,9 @@ constexpr uint32_t kMaxDirBuffer = 128 << 10;
 constexpr uint32_t kMaxRemovals = 256;
 static_assert(kMaxRemovals * sizeof(fuse_removemapping_one) == 4096);
 
+// The largest input and output of an ioctl; those that a client can reach take a few dozen bytes.
+constexpr uint32_t kMaxIoctl = 4 << 10;
+
 std::span<const std::byte> Bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
 
 // EAGAIN would make the guest's fault handler loop, ENOMEM start its OOM killer (fs/fuse/dax.c, mm/memory.c).
@@ -25,24 +31,35 @@ Errno ForFaultHandler(Errno error) { return error.value() == EAGAIN || error.val
 
 }  // namespace
 
-RequestHandler::RequestHandler(Dispatcher* dispatcher, const fuse_in_header& header, uint32_t body_size,
-                               memory::IovReader* body, memory::IovWriter* payload)
+RequestHandler::RequestHandler(Dispatcher* dispatcher, const fuse_in_header& header, memory::IovReader* body,
+                               memory::IovWriter* payload)
     : dispatcher_(dispatcher),
       fs_(dispatcher->fs_),
       context_{.unique = header.unique, .uid = header.uid, .gid = header.gid, .pid = static_cast<pid_t>(header.pid)},
       node_(header.nodeid),
-      body_left_(body_size),
+      body_left_(header.len - static_cast<uint32_t>(sizeof(header))),
+      extensions_size_(uint32_t{header.total_extlen} * 8),
       body_(body),
       payload_(payload) {}
 
 Errno RequestHandler::Serve(const Op& op) {
-  if (body_left_ < op.argument_size) return Errno(EINVAL);
-  // INIT is the one argument that came in two lengths: the longer one is taken as far as it was sent.
-  const size_t wanted = op.opcode == FUSE_INIT ? std::min<size_t>(body_left_, sizeof(fuse_init_in)) : op.argument_size;
+  const size_t wanted = ArgumentSize(op);
+  if (body_left_ < wanted) return Errno(EINVAL);
   if (!ReadBody(std::span(argument_).first(wanted))) return Errno(EFAULT);
   if (Errno error = DecodeNames(op); !error.ok()) return error;
   if (payload_->remaining() < op.reply_size && !op.Has(kNoReply)) return Errno(EIO);
   return (this->*op.serve)();
+}
+
+size_t RequestHandler::ArgumentSize(const Op& op) const {
+  switch (op.opcode) {
+    case FUSE_INIT:  // grew with 7.36: taken as far as it was sent
+      return std::clamp<size_t>(body_left_, op.argument_size, sizeof(fuse_init_in));
+    case FUSE_SETXATTR:
+      return granted(FUSE_SETXATTR_EXT) ? sizeof(fuse_setxattr_in) : op.argument_size;
+    default:
+      return op.argument_size;
+  }
 }
 
 bool RequestHandler::ReadBody(std::span<std::byte> to) {
@@ -53,14 +70,44 @@ bool RequestHandler::ReadBody(std::span<std::byte> to) {
 
 Errno RequestHandler::DecodeNames(const Op& op) {
   if (op.names[0] == NameKind::kNone) return kOk;
-  constexpr size_t kMaxStrings = kMaxName + 1 + std::max<size_t>(kMaxTarget + 1, kMaxXattr);
+  // Two strings and the extensions, or a name and a value.
+  constexpr size_t kMaxStrings = kMaxName + 1 + kMaxTarget + 1 + std::max<size_t>(kMaxExtensions, kMaxXattr);
+  const bool whole = body_left_ <= kMaxStrings;
   strings_.resize(std::min<size_t>(body_left_, kMaxStrings));
   if (!ReadBody(std::as_writable_bytes(std::span(strings_)))) return Errno(EFAULT);
   after_names_ = strings_;
+  // Announced extensions are the last bytes of the request, and no string may reach into them.
+  const bool announced = op.Has(kMakesInode) && extensions_size_ != 0;
+  absl::string_view extensions;
+  if (announced) {
+    if (!whole || extensions_size_ > after_names_.size()) return Errno(EINVAL);
+    extensions = after_names_.substr(after_names_.size() - extensions_size_);
+    after_names_.remove_suffix(extensions_size_);
+  }
   for (size_t i = 0; i < std::size(op.names) && op.names[i] != NameKind::kNone; ++i) {
     if (Errno error = TakeName(op.names[i], &after_names_, &names_[i]); !error.ok()) return error;
   }
-  return kOk;
+  if (announced) {
+    if (!after_names_.empty()) return Errno(EINVAL);
+  } else if (op.Has(kMakesInode) && granted(FUSE_SECURITY_CTX)) {
+    if (!whole) return Errno(EINVAL);
+    extensions = after_names_;
+  }
+  return extensions.empty() ? kOk : DecodeExtensions(extensions, dispatcher_->granted_, &context_);
+}
+
+void RequestHandler::TakeBack() {
+  // The client never knew the handle, so that whatever its release may fail of concerns nobody.
+  if (gift_.handle && gift_.directory) {
+    (void)fs_->ReleaseDir(context_, gift_.opened, *gift_.handle);
+  } else if (gift_.handle) {
+    fuse_release_in in = {};
+    in.fh = gift_.handle->raw();
+    (void)fs_->Release(context_, gift_.opened, in);
+  }
+  if (gift_.reference.raw() != 0) fs_->Forget(gift_.reference, 1);
+  if (!entries_) return;
+  for (const NodeId node : entries_->References()) fs_->Forget(node, 1);
 }
 
 Errno RequestHandler::Put(std::span<const std::byte> bytes) {
@@ -71,9 +118,25 @@ Errno RequestHandler::Put(std::span<const std::byte> bytes) {
 }
 
 Errno RequestHandler::PutEntry(const Result<fuse_entry_out>& entry) {
-  const Errno error = PutResult(entry);
-  if (entry.ok() && !error.ok() && entry->nodeid != 0) fs_->Forget(NodeId(entry->nodeid), 1);
-  return error;
+  if (entry.ok()) gift_.reference = NodeId(entry->nodeid);
+  return PutResult(entry);
+}
+
+Errno RequestHandler::PutOpened(const Result<fuse_open_out>& open, bool directory) {
+  if (open.ok()) {
+    gift_.opened = node_;
+    gift_.handle = FileHandle(open->fh);
+    gift_.directory = directory;
+  }
+  return PutResult(open);
+}
+
+Errno RequestHandler::PutCreated(const Result<CreateReply>& created) {
+  if (!created.ok()) return created.error();
+  gift_.opened = NodeId(created->entry.nodeid);
+  gift_.handle = FileHandle(created->open.fh);
+  if (Errno error = PutEntry(created->entry); !error.ok()) return error;
+  return PutObject(created->open);
 }
 
 Errno RequestHandler::PutXattr(const Result<std::string>& value) {
@@ -140,13 +203,38 @@ Errno RequestHandler::Link() {
   return PutEntry(fs_->Link(context_, NodeId(Argument<fuse_link_in>().oldnodeid), node_, names_[0]));
 }
 
-Errno RequestHandler::Open() { return PutResult(fs_->Open(context_, node_, Argument<fuse_open_in>())); }
+Errno RequestHandler::Open() {
+  return PutOpened(fs_->Open(context_, node_, Argument<fuse_open_in>()), /*directory=*/false);
+}
+
+Errno RequestHandler::Access() {
+  const auto mask = Argument<fuse_access_in>().mask;
+  if ((mask & ~static_cast<uint32_t>(R_OK | W_OK | X_OK)) != 0) return Errno(EINVAL);
+  return fs_->Access(context_, node_, mask);
+}
 
 Errno RequestHandler::Create() {
-  const Result<CreateReply> created = fs_->Create(context_, node_, names_[0], Argument<fuse_create_in>());
-  if (!created.ok()) return created.error();
-  if (Errno error = PutEntry(created->entry); !error.ok()) return error;
-  return PutObject(created->open);
+  return PutCreated(fs_->Create(context_, node_, names_[0], Argument<fuse_create_in>()));
+}
+
+// The string that comes along names nothing.
+Errno RequestHandler::TmpFile() { return PutCreated(fs_->TmpFile(context_, node_, Argument<fuse_create_in>())); }
+
+Errno RequestHandler::Ioctl() {
+  const auto in = Argument<fuse_ioctl_in>();
+  // An unrestricted one names memory of the caller's that the server is to ask for with FUSE_IOCTL_RETRY; Linux sends
+  // such only to character devices (CUSE).
+  if ((in.flags & FUSE_IOCTL_UNRESTRICTED) != 0) return Errno(ENOTTY);
+  if (in.in_size > body_left_) return Errno(EINVAL);
+  if (in.in_size > kMaxIoctl || in.out_size > kMaxIoctl) return Errno(ENOTTY);
+  if (payload_->remaining() < sizeof(fuse_ioctl_out) + in.out_size) return Errno(EIO);
+  std::string input(in.in_size, '\0');
+  if (!ReadBody(std::as_writable_bytes(std::span(input)))) return Errno(EFAULT);
+  const Result<std::string> output = fs_->Ioctl(context_, node_, in, input);
+  if (!output.ok()) return output.error();
+  if (output->size() > in.out_size) return Errno(EIO);
+  if (Errno error = PutObject(fuse_ioctl_out{}); !error.ok()) return error;
+  return Put(Bytes(*output));
 }
 
 Errno RequestHandler::Read() {
@@ -178,13 +266,13 @@ Errno RequestHandler::Flush() { return fs_->Flush(context_, node_, FileHandle(Ar
 Errno RequestHandler::Fsync() { return fs_->Fsync(context_, node_, Argument<fuse_fsync_in>()); }
 
 Errno RequestHandler::SetXattr() {
-  uint32_t size_and_flags[2];
-  static_assert(sizeof(size_and_flags) == FUSE_COMPAT_SETXATTR_IN_SIZE);
-  std::memcpy(size_and_flags, argument_.data(), sizeof(size_and_flags));
-  const auto [size, flags] = size_and_flags;
-  if (size > kMaxXattr) return Errno(E2BIG);
-  if (size > after_names_.size()) return Errno(EINVAL);
-  return fs_->SetXattr(context_, node_, std::string(names_[0]), after_names_.substr(0, size), flags, /*setxattr_flags=*/0);
+  const auto in = Argument<fuse_setxattr_in>();
+  if (in.size > kMaxXattr) return Errno(E2BIG);
+  if (in.size > after_names_.size() || (in.setxattr_flags & ~uint32_t{FUSE_SETXATTR_ACL_KILL_SGID}) != 0) {
+    return Errno(EINVAL);
+  }
+  return fs_->SetXattr(context_, node_, std::string(names_[0]), after_names_.substr(0, in.size), in.flags,
+                       in.setxattr_flags);
 }
 
 Errno RequestHandler::GetXattr() { return PutXattr(fs_->GetXattr(context_, node_, std::string(names_[0]))); }
@@ -212,7 +300,9 @@ Errno RequestHandler::Destroy() {
 // Every request is served to its end, so there is nothing to interrupt.
 Errno RequestHandler::Interrupt() { return kOk; }
 
-Errno RequestHandler::OpenDir() { return PutResult(fs_->OpenDir(context_, node_, Argument<fuse_open_in>())); }
+Errno RequestHandler::OpenDir() {
+  return PutOpened(fs_->OpenDir(context_, node_, Argument<fuse_open_in>()), /*directory=*/true);
+}
 
 Errno RequestHandler::ReadDir() { return List(/*plus=*/false); }
 
@@ -220,10 +310,10 @@ Errno RequestHandler::ReadDirPlus() { return List(/*plus=*/true); }
 
 Errno RequestHandler::List(bool plus) {
   const auto in = Argument<fuse_read_in>();
-  DirBuffer entries(std::min<size_t>({in.size, payload_->remaining(), kMaxDirBuffer}), plus);
-  if (Errno error = fs_->ReadDir(context_, node_, in, plus, &entries); !error.ok()) return error;
-  if (entries.refused_first()) return Errno(EINVAL);
-  return Put(entries.bytes());
+  entries_.emplace(std::min<size_t>({in.size, payload_->remaining(), kMaxDirBuffer}), plus);
+  if (Errno error = fs_->ReadDir(context_, node_, in, plus, &*entries_); !error.ok()) return error;
+  if (entries_->refused_first()) return Errno(EINVAL);
+  return Put(entries_->bytes());
 }
 
 Errno RequestHandler::ReleaseDir() {

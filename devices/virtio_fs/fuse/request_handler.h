@@ -8,10 +8,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "devices/virtio_fs/fuse/dir_buffer.h"
 #include "devices/virtio_fs/fuse/dispatcher.h"
 #include "devices/virtio_fs/fuse/ops.h"
 #include "memory/iov_cursor.h"
@@ -20,15 +22,17 @@ namespace daxvmm::fuse {
 
 class RequestHandler {
  public:
-  // `body` stands behind the header and has at least `body_size` bytes, which is what the header announced; `payload`
+  // `body` stands behind the header and has at least the bytes that the header's len announces behind itself; `payload`
   // stands behind the room for the reply's header. All outlive the handler.
-  RequestHandler(Dispatcher* dispatcher, const fuse_in_header& header, uint32_t body_size, memory::IovReader* body,
+  RequestHandler(Dispatcher* dispatcher, const fuse_in_header& header, memory::IovReader* body,
                  memory::IovWriter* payload);
 
   // Decodes as `op` says, checks, calls. What the reply's error field is to be; on kOk the payload is in place.
   Errno Serve(const Op& op);
   // Bytes of reply payload, after Serve answered kOk.
   size_t payload_size() const { return payload_size_; }
+  // Gives back what the client would own by the reply that it did not get: lookup references and open files.
+  void TakeBack();
 
   // One per row of the op table.
   Errno Lookup();
@@ -59,9 +63,11 @@ class RequestHandler {
   Errno ReadDir();
   Errno ReleaseDir();
   Errno FsyncDir();
+  Errno Access();
   Errno Create();
   Errno Interrupt();
   Errno Destroy();
+  Errno Ioctl();
   Errno BatchForget();
   Errno Fallocate();
   Errno ReadDirPlus();
@@ -71,8 +77,17 @@ class RequestHandler {
   Errno SetupMapping();
   Errno RemoveMapping();
   Errno SyncFs();
+  Errno TmpFile();
 
  private:
+  // What the client comes to own by the reply.
+  struct Gift {
+    NodeId reference{0};  // 0: none
+    NodeId opened{0};     // the node that `handle` is of
+    std::optional<FileHandle> handle;
+    bool directory = false;
+  };
+
   // The fixed argument; zero behind what the client sent.
   template <typename T>
   T Argument() const {
@@ -84,6 +99,10 @@ class RequestHandler {
 
   // Takes the next bytes of the body.
   bool ReadBody(std::span<std::byte> to);
+  // How much of the body is the fixed argument, in this session.
+  size_t ArgumentSize(const Op& op) const;
+  bool granted(uint64_t flag) const { return (dispatcher_->granted_ & flag) != 0; }
+  // Takes the strings, and the extensions behind them.
   Errno DecodeNames(const Op& op);
 
   // Adds to the payload: EIO if it does not fit, EFAULT if the guest's buffer is a hole of its DAX window.
@@ -96,20 +115,25 @@ class RequestHandler {
   Errno PutResult(const Result<T>& result) {
     return result.ok() ? PutObject(*result) : result.error();
   }
-  // As PutResult, but a reference that the client never learns of is given back.
+  // As PutResult, for what TakeBack has to know of.
   Errno PutEntry(const Result<fuse_entry_out>& entry);
+  Errno PutOpened(const Result<fuse_open_out>& open, bool directory);
+  Errno PutCreated(const Result<CreateReply>& created);
   // The size protocol of GETXATTR and LISTXATTR.
   Errno PutXattr(const Result<std::string>& value);
   Errno List(bool plus);
 
   Dispatcher* const dispatcher_;
   FileSystem* const fs_;
-  const RequestContext context_;
+  RequestContext context_;
   const NodeId node_;
   uint32_t body_left_;
+  const uint32_t extensions_size_;  // as announced; 0 if not
   memory::IovReader* const body_;
   memory::IovWriter* const payload_;
   size_t payload_size_ = 0;
+  Gift gift_;
+  std::optional<DirBuffer> entries_;
 
   alignas(8) std::array<std::byte, kMaxArgument> argument_ = {};
   std::string strings_;  // what follows the fixed argument, where the op has names

@@ -10,21 +10,44 @@ namespace {
 constexpr uint16_t kMaxBackground = 64;
 constexpr uint16_t kCongestionThreshold = 48;
 
-// Granted to whoever offers them. What is missing is missing on purpose:
-//   WRITEBACK_CACHE   the client would trust its own mtime and size, which DAX stores never update (fs/fuse/dax.c)
-//   NO_OPEN(DIR)      the server would see neither open nor close
-//   EXPORT_SUPPORT    the client would look up "." and ".." of nodes that it has forgotten
-//   POSIX_ACL, locks, DONT_MASK, SECURITY_CTX  not served
-//   SETXATTR_EXT      its one flag matters with POSIX_ACL only; without it the argument keeps its old layout
+// Granted to whoever offers them.
 constexpr uint64_t kAlwaysGranted = uint64_t{FUSE_ASYNC_READ} | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |
-                                    FUSE_PARALLEL_DIROPS | FUSE_ASYNC_DIO | FUSE_DO_READDIRPLUS |
-                                    FUSE_READDIRPLUS_AUTO | FUSE_MAX_PAGES | FUSE_HANDLE_KILLPRIV_V2 | FUSE_INIT_EXT;
+                                    FUSE_HAS_IOCTL_DIR | FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO |
+                                    FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_HANDLE_KILLPRIV_V2 | FUSE_INIT_EXT;
+
+// Granted where the file system says that it can, and the rules below let it. What is in neither set is refused on
+// purpose:
+//   POSIX_LOCKS, FLOCK_LOCKS    locks stay the guest's own, and work
+//   EXPORT_SUPPORT              the client would look up "." and ".." of nodes that it has forgotten
+//   NO_OPEN_SUPPORT             the server would see neither open nor close
+//   EXPLICIT_INVAL_DATA         the client would keep data that the host has changed
+//   HANDLE_KILLPRIV             V2 says for each request what is to be cleared
+//   the others                  of no use through a virtqueue, or not served; docs/fuse_support.md has a line for each
+constexpr uint64_t kUpToTheFileSystem = uint64_t{FUSE_DONT_MASK} | FUSE_AUTO_INVAL_DATA | FUSE_WRITEBACK_CACHE |
+                                        FUSE_POSIX_ACL | FUSE_CACHE_SYMLINKS | FUSE_NO_OPENDIR_SUPPORT |
+                                        FUSE_SUBMOUNTS | FUSE_SETXATTR_EXT | FUSE_SECURITY_CTX | kCreateSuppGroup |
+                                        kDirectIoAllowMmap;
+constexpr uint64_t kWindow = uint64_t{FUSE_MAP_ALIGNMENT} | FUSE_HAS_INODE_DAX;
+// An ACL decides over the umask, and setting one over the set-group-ID bit: both must be left to the server then.
+constexpr uint64_t kNeededByAcls = uint64_t{FUSE_DONT_MASK} | FUSE_SETXATTR_EXT;
 
 // Linux offers MAP_ALIGNMENT exactly if it can use the window in this mount, and HAS_INODE_DAX exactly in the modes
 // where it goes by FUSE_ATTR_DAX (fuse_send_init, fs/fuse/inode.c of 6.1).
 ClientDaxMode ModeOf(uint64_t offered, const SessionOptions& options) {
   if (!options.dax_window || (offered & FUSE_MAP_ALIGNMENT) == 0) return ClientDaxMode::kNever;
   return (offered & FUSE_HAS_INODE_DAX) != 0 ? ClientDaxMode::kPerFile : ClientDaxMode::kAlways;
+}
+
+uint64_t Granted(uint64_t offered, ClientDaxMode mode, const SessionOptions& options, uint64_t optional_flags) {
+  uint64_t granted = offered & (kAlwaysGranted | (optional_flags & kUpToTheFileSystem));
+  if (options.dax_window) granted |= offered & kWindow;
+  // The client would trust its own mtime and size, which stores through a window never update (fs/fuse/dax.c).
+  if (options.dax_window) granted &= ~uint64_t{FUSE_WRITEBACK_CACHE};
+  // Stores through a window move the host's mtime, and the client would answer each new mtime by tearing down the
+  // inode's mappings. Where the mount has no window, this is how it learns of the host's writes.
+  if (mode != ClientDaxMode::kNever) granted &= ~uint64_t{FUSE_AUTO_INVAL_DATA};
+  if ((granted & kNeededByAcls) != kNeededByAcls) granted &= ~uint64_t{FUSE_POSIX_ACL};
+  return granted;
 }
 
 }  // namespace
@@ -41,11 +64,7 @@ Agreement Negotiate(const fuse_init_in& in, const SessionOptions& options, uint6
   const uint64_t offered = JoinInitFlags(in.flags, in.flags2);
   agreement.starts_session = true;
   agreement.mode = ModeOf(offered, options);
-  agreement.granted = offered & (kAlwaysGranted | optional_flags);
-  if (options.dax_window) agreement.granted |= offered & (uint64_t{FUSE_MAP_ALIGNMENT} | FUSE_HAS_INODE_DAX);
-  // A guest's stores through the window move the host's mtime, and the client would answer each new mtime by tearing
-  // down the inode's mappings. Where the mount has no window, this is how it learns of the host's writes.
-  if (agreement.mode == ClientDaxMode::kNever) agreement.granted |= offered & FUSE_AUTO_INVAL_DATA;
+  agreement.granted = Granted(offered, agreement.mode, options, optional_flags);
 
   fuse_init_out& out = agreement.out;
   out.minor = std::min(kMinor, in.minor);

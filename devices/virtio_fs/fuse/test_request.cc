@@ -18,7 +18,7 @@ memory::IoVecs Cut(std::string* bytes, size_t cut) {
 
 }  // namespace
 
-std::string MakeRequest(uint32_t opcode, uint64_t node, const std::string& body) {
+std::string MakeRequest(uint32_t opcode, uint64_t node, const std::string& body, size_t extensions) {
   fuse_in_header header = {};
   header.len = static_cast<uint32_t>(sizeof(header) + body.size());
   header.opcode = opcode;
@@ -27,7 +27,17 @@ std::string MakeRequest(uint32_t opcode, uint64_t node, const std::string& body)
   header.uid = 1000;
   header.gid = 100;
   header.pid = 4711;
+  header.total_extlen = static_cast<uint16_t>(extensions / 8);
   return AsBytes(header) + body;
+}
+
+std::string LabelExtension() {
+  return AsBytes(fuse_secctx_header{40, 1}) + AsBytes(fuse_secctx{3, 0}) + AsName("security.selinux") + "x:y" +
+         std::string(4, '\0');
+}
+
+std::string GroupExtension() {
+  return AsBytes(fuse_ext_header{16, kExtGroups}) + AsBytes(std::pair<uint32_t, uint32_t>(1, 1001));
 }
 
 std::string ValidBody(uint32_t opcode) {
@@ -52,6 +62,14 @@ std::string ValidBody(uint32_t opcode) {
     }
     case FUSE_SETXATTR:
       return AsBytes(std::pair<uint32_t, uint32_t>(3, 0)) + AsName("user.x") + "abc";
+    case FUSE_IOCTL: {
+      fuse_ioctl_in in = {};
+      in.fh = 3;
+      in.cmd = 9;
+      in.in_size = 5;
+      in.out_size = 8;
+      return AsBytes(in) + "input";
+    }
     case FUSE_BATCH_FORGET:
       return AsBytes(fuse_batch_forget_in{2, 0}) + AsBytes(fuse_forget_one{5, 1}) + AsBytes(fuse_forget_one{6, 2});
     case FUSE_REMOVEMAPPING:

@@ -37,9 +37,12 @@ struct TestReply {
   }
 };
 
-// The header and `body`, with a truthful length.
-std::string MakeRequest(uint32_t opcode, uint64_t node, const std::string& body);
-// A body that the dispatcher accepts for this opcode.
+// The header and `body`, with a truthful length. The last `extensions` bytes of the body are announced as extensions.
+std::string MakeRequest(uint32_t opcode, uint64_t node, const std::string& body, size_t extensions = 0);
+// Extensions as Linux sends them: the label "security.selinux" = "x:y", and the group 1001. Multiples of 8 bytes.
+std::string LabelExtension();
+std::string GroupExtension();
+// A body that the dispatcher accepts for this opcode, in a session without SETXATTR_EXT.
 std::string ValidBody(uint32_t opcode);
 
 // Sends raw bytes, in readable buffers of `cut` bytes each; the reply has `room` bytes, cut alike. Fails the test if
