@@ -18,8 +18,6 @@ struct Mode {
   bool writeback;
 };
 
-bool IsLong() { return getenv("DAXVMM_LONG") != nullptr; }
-
 // Which of the programs is missing; empty if none.
 std::string Missing(std::initializer_list<const char*> programs) {
   for (const char* program : programs) {
@@ -32,15 +30,10 @@ std::string Missing(std::initializer_list<const char*> programs) {
   if (const std::string missing = Missing({__VA_ARGS__}); !missing.empty()) GTEST_SKIP() << missing << " is not installed"
 
 class ProgramsTest : public LoopbackTest, public testing::WithParamInterface<Mode> {
+ public:
+  ProgramsTest() : LoopbackTest({.cache = GetParam().cache, .writeback = GetParam().writeback}) {}
+
  protected:
-  void SetUp() override {
-    LoopbackTest::SetUp();
-    if (IsSkipped() || HasFatalFailure()) return;
-    fs::ShareOptions options;
-    options.cache = GetParam().cache;
-    options.writeback = GetParam().writeback;
-    Mount(options);
-  }
   // A script that may take long.
   int RunProgram(const std::string& script) { return Run(script, /*deadline_ms=*/IsLong() ? 600'000 : 120'000); }
 };
