@@ -1,4 +1,6 @@
 // Real programs on the loopback mount, and the conformance cases through the host's kernel.
+#include <linux/fs.h>
+
 #include <string>
 
 #include "devices/virtio_fs/fs/passthrough_fs.h"
@@ -124,6 +126,32 @@ TEST_F(LoopbackTest, UmaskAndDefaultAclsCountAsOnTheHost) {
     grep -q '^user:99:rwx' mnt.list
   )sh";
   EXPECT_EQ(Run(kScript), 0);
+}
+
+// By a kernel's own ioctls on files and directories, which it opens for them as it likes.
+TEST_F(LoopbackTest, ChattrChangesWhatMayBeChanged) {
+  if (Run("command -v chattr lsattr > /dev/null") != 0) GTEST_SKIP() << "e2fsprogs is not installed";
+  if (Run("touch local/f; chattr +d local/f 2> /dev/null") != 0) GTEST_SKIP() << "no inode flags here";
+  Mount({.dax_hint_store = fs::DaxHintStore::kMemory, .settable_flags = FS_NODUMP_FL | FS_IMMUTABLE_FL});
+  static constexpr char kScript[] = R"sh(
+    has() { lsattr -d $1 | cut -d' ' -f1 | grep -q $2; }
+    # A mere ! would not end the script.
+    not() { if "$@" 2> err; then echo "succeeded: $*"; exit 1; fi; }
+    touch mnt/f; mkdir mnt/d; ln -s f mnt/l
+    for n in f d; do
+      chattr +d mnt/$n; has mnt/$n d; has share/$n d
+      chattr +x mnt/$n; has mnt/$n x; has mnt/$n d; not has share/$n x
+      chattr -d mnt/$n; not has mnt/$n d; not has share/$n d; has mnt/$n x
+      chattr -x mnt/$n; not has mnt/$n x
+      not chattr +a mnt/$n; grep -q 'Operation not supported' err; not has share/$n a
+      chattr +i mnt/$n; has share/$n i; not mv mnt/$n mnt/other; not touch mnt/$n/new; chattr -i mnt/$n
+    done
+    not chattr +d mnt/l
+    not setpriv --reuid 1234 --clear-groups chattr +x mnt/f; not has mnt/f x
+    mv mnt/f mnt/other; rm -r mnt/d
+  )sh";
+  EXPECT_EQ(Run(kScript), 0);
+  EXPECT_GT(mount_->request_count(FUSE_IOCTL), 0u);
 }
 
 TEST_F(LoopbackTest, ReadOnlyShareRefusesEveryChange) {
