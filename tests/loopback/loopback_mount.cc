@@ -36,7 +36,7 @@ absl::StatusOr<std::unique_ptr<LoopbackMount>> LoopbackMount::Create(fuse::FileS
   ASSIGN_OR_RETURN(EventFd ended, EventFd::Create());
   const std::string data =
       "fd=" + std::to_string(device.get()) + ",rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions";
-  if (mount("daxvmm-loopback", mountpoint.c_str(), "fuse", MS_NODEV | MS_NOSUID, data.c_str()) != 0) {
+  if (mount("daxvmm-loopback", mountpoint.c_str(), "fuse", 0, data.c_str()) != 0) {
     return ErrnoStatus(errno, "mount " + mountpoint);
   }
   std::unique_ptr<LoopbackMount> mount(

@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "base/log.h"
 
 namespace daxvmm::fs {
@@ -147,6 +149,12 @@ ScopedUmask::ScopedUmask(mode_t mask) {
 
 ScopedUmask::~ScopedUmask() {
   if (changed_) umask(saved_);
+}
+
+bool ThreadsMayHaveTheirOwnUmask() {
+  bool may = false;
+  std::thread([&may] { may = unshare(CLONE_FS) == 0; }).join();
+  return may;
 }
 
 }  // namespace daxvmm::fs

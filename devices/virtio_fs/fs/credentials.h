@@ -79,9 +79,9 @@ class [[nodiscard]] ScopedCredentials {
   uint64_t saved_effective_ = 0;
 };
 
-// While it lives and `drop` was true, the thread changes files as an ordinary user does. It lacks CAP_FSETID, so that the
-// host's kernel clears set-user-id and set-group-id bits on write and truncate (FUSE_HANDLE_KILLPRIV_V2); and
-// CAP_SYS_RESOURCE, so that quotas count and the blocks that a file system reserves stay reserved.
+// While it lives and `drop` was true, the thread changes files as an ordinary user does. It lacks CAP_FSETID, so that
+// the host's kernel clears set-user-id and set-group-id bits on write and truncate (FUSE_HANDLE_KILLPRIV_V2); and
+// CAP_SYS_RESOURCE, so that quotas count. (The blocks that ext4 reserves for root are open to its uid all the same.)
 class [[nodiscard]] ScopedKillPriv {
  public:
   explicit ScopedKillPriv(bool drop);
@@ -113,6 +113,10 @@ class [[nodiscard]] ScopedUmask {
   mode_t saved_ = 0;
   bool changed_ = false;
 };
+
+// Whether ScopedUmask can do that: a sandbox may forbid unshare(2). Then the client had better apply its umask itself.
+// Asks on a thread of its own, which ends with the call.
+bool ThreadsMayHaveTheirOwnUmask();
 
 // Runs `call` (one system call: negative and errno on failure) as `who`, under the umask `mask`.
 template <typename Call>

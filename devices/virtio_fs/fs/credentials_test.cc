@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -118,6 +119,21 @@ TEST_F(CredentialsTest, KillPrivClearsSetIdBitsOnWrite) {
     ASSERT_EQ(fstat(fd.get(), &st), 0);
     EXPECT_EQ(st.st_mode & 07777, drop ? 0755u : 06755u);
   }
+}
+
+TEST_F(CredentialsTest, KillPrivLeavesNothingThatOverridesQuotas) {
+  const auto overrides = [] {
+    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2] = {};
+    EXPECT_EQ(syscall(SYS_capget, &header, data), 0);
+    return (data[0].effective >> CAP_SYS_RESOURCE & 1) != 0;
+  };
+  if (!overrides()) GTEST_SKIP() << "has no such power";
+  {
+    const ScopedKillPriv kill(true);
+    EXPECT_FALSE(overrides());
+  }
+  EXPECT_TRUE(overrides());
 }
 
 TEST_F(CredentialsTest, ASetGroupIdBitWithoutExecutionStaysForAMemberOfTheFilesGroupOnly) {

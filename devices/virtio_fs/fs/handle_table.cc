@@ -4,7 +4,7 @@
 
 namespace daxvmm::fs {
 
-fuse::Result<FileHandle> HandleTable::Add(std::shared_ptr<Inode> inode, UniqueFd fd) {
+fuse::Result<FileHandle> HandleTable::Add(OpenInode inode, UniqueFd fd) {
   auto handle = std::make_shared<Handle>(std::move(inode), std::move(fd));
   MutexLock lock(&mu_);
   if (handles_.size() >= max_handles_) return fuse::Errno(ENFILE);

@@ -10,7 +10,7 @@
 #include "base/mutex.h"
 #include "base/unique_fd.h"
 #include "base/units.h"
-#include "devices/virtio_fs/fs/inode_table.h"
+#include "devices/virtio_fs/fs/inode.h"
 #include "devices/virtio_fs/fuse/result.h"
 
 namespace daxvmm::fs {
@@ -25,21 +25,18 @@ struct DirStream {
 // One open file or directory. Shared: a RELEASE may race with a request that uses the handle.
 class Handle {
  public:
-  Handle(std::shared_ptr<Inode> inode, UniqueFd fd) : inode_(std::move(inode)), fd_(std::move(fd)) {
-    inode_->open_handles.fetch_add(1, std::memory_order_relaxed);
-  }
-  ~Handle() { inode_->open_handles.fetch_sub(1, std::memory_order_relaxed); }
+  Handle(OpenInode inode, UniqueFd fd) : inode_(std::move(inode)), fd_(std::move(fd)) {}
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
 
-  const std::shared_ptr<Inode>& inode() const { return inode_; }
+  const InodePtr& inode() const { return inode_.inode(); }
   int fd() const { return fd_.get(); }
 
   Mutex stream_mu;  // held during a READDIR: the descriptor's position is one
   DirStream stream ABSL_GUARDED_BY(stream_mu);
 
  private:
-  const std::shared_ptr<Inode> inode_;
+  const OpenInode inode_;
   const UniqueFd fd_;
 };
 
@@ -49,7 +46,7 @@ class HandleTable {
   explicit HandleTable(uint64_t max_handles) : max_handles_(max_handles) {}
 
   // ENFILE if the table is full.
-  fuse::Result<FileHandle> Add(std::shared_ptr<Inode> inode, UniqueFd fd);
+  fuse::Result<FileHandle> Add(OpenInode inode, UniqueFd fd);
   // The handle, if it is one of `node`'s; else nullptr.
   std::shared_ptr<Handle> Find(FileHandle fh, NodeId node) const;
   bool Remove(FileHandle fh, NodeId node);

@@ -1,92 +1,280 @@
 #include "devices/virtio_fs/fs/inode_table.h"
 
-#include <fcntl.h>
-#include <sys/sysmacros.h>
+#include <sys/stat.h>
 
+#include <algorithm>
+#include <cstring>
+#include <memory>
 #include <utility>
 
 namespace daxvmm::fs {
 namespace {
 
 using fuse::Errno;
+using fuse::Result;
 
 constexpr size_t kListSlice = 512;
 constexpr size_t kMaxListedPath = 4096;
+// How often a place that was made free may be taken by another thread before it is given up.
+constexpr int kAttempts = 8;
+
+std::unique_ptr<char[]> CopyOf(absl::string_view name) {
+  auto copy = std::make_unique_for_overwrite<char[]>(name.size() + 1);
+  memcpy(copy.get(), name.data(), name.size());
+  copy[name.size()] = '\0';
+  return copy;
+}
+
+SharedFd Share(UniqueFd fd) { return std::make_shared<const UniqueFd>(std::move(fd)); }
+
+bool IsUnlinked(int fd) {
+  struct stat st;
+  return fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
+// A mount for every eighth descriptor, so that mounts cannot take the place of inodes.
+uint64_t MostMounts(const InodeLimits& limits) { return limits.max_descriptors / 8 + 1; }
+
+HeldDescriptors BoundedBy(const InodeLimits& limits) {
+  const uint64_t mounts = MostMounts(limits);
+  const uint64_t most = std::max<uint64_t>(limits.max_descriptors, mounts + 1) - mounts;
+  return HeldDescriptors(most, std::min(most, limits.max_idle_descriptors));
+}
 
 }  // namespace
 
-InodeKey KeyOf(const struct statx& stx) {
-  return InodeKey{makedev(stx.stx_dev_major, stx.stx_dev_minor), stx.stx_ino,
-                  (stx.stx_mask & STATX_MNT_ID) != 0 ? stx.stx_mnt_id : 0};
-}
-
-fuse::Result<struct statx> StatInode(int fd) {
-  struct statx stx;
-  if (statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_MNT_ID, &stx) != 0) {
-    return Errno::Last();
-  }
-  return stx;
-}
-
-bool Inode::UnchangedSinceLastOpen(const struct statx& stx) {
-  const Stamp now{stx.stx_size, stx.stx_mtime.tv_sec, stx.stx_ctime.tv_sec, stx.stx_mtime.tv_nsec,
-                  stx.stx_ctime.tv_nsec};
-  const bool settled = IsSettled(stx.stx_ctime);
+InodeTable::InodeTable(UniqueFd root, const struct statx& root_stat, const InodeLimits& limits)
+    : max_nodes_(limits.max_nodes),
+      max_mounts_(MostMounts(limits)),
+      root_fd_(Share(std::move(root))),
+      next_id_(kRootNode.raw() + 1),
+      held_(BoundedBy(limits)) {
+  const InodeKey key = KeyOf(root_stat);
+  const SharedFd mount = MountFor(key, root_fd_->get());
+  Result<HostHandle> handle = Errno(EOPNOTSUPP);
+  if (mount != nullptr) handle = HostHandle::Of(root_fd_->get());
+  root_ = InodePtr(new Inode(kRootNode, key, root_stat.stx_mode, handle.ok() ? *std::move(handle) : HostHandle()));
+  root_->lookups_ = 1;
+  root_->parent_ = kRootNode;
+  root_->name_ = CopyOf("");
   MutexLock lock(&mu_);
-  const bool unchanged = last_open_ == now;
-  last_open_ = settled ? std::optional<Stamp>(now) : std::nullopt;
-  return unchanged;
+  InsertLocked(root_, mount);
+  held_.Put(root_.get(), root_fd_, /*firm=*/true, /*needed=*/true);
 }
 
-InodeTable::InodeTable(UniqueFd root, const struct statx& root_stat, uint64_t max_nodes)
-    : max_nodes_(max_nodes),
-      root_(std::make_shared<Inode>(kRootNode, KeyOf(root_stat), root_stat.stx_mode, std::move(root))),
-      next_id_(kRootNode.raw() + 1) {
-  by_id_.emplace(kRootNode, Entry{root_, 1, kRootNode, ""});
-  by_key_.emplace(root_->key(), kRootNode);
+Inode* InodeTable::FindLocked(const InodeKey& key) const {
+  const auto it = by_key_.find(key);
+  return it == by_key_.end() ? nullptr : *it;
 }
 
-std::shared_ptr<Inode> InodeTable::Find(NodeId id) const {
+bool InodeTable::uses_handles() const {
+  MutexLock lock(&mu_);
+  return mount_descriptors_ != 0;
+}
+
+InodePtr InodeTable::Find(NodeId id) const {
   MutexLock lock(&mu_);
   const auto it = by_id_.find(id);
-  return it == by_id_.end() ? nullptr : it->second.inode;
+  return it == by_id_.end() ? nullptr : it->second;
 }
 
-fuse::Result<PinnedInode> InodeTable::Pin(NodeId id) const {
-  std::shared_ptr<Inode> inode = Find(id);
-  if (inode == nullptr) return Errno(ENOENT);
-  const int fd = inode->fd();
-  return PinnedInode(std::move(inode), fd);
-}
-
-std::shared_ptr<Inode> InodeTable::FindByKey(const InodeKey& key) const {
+InodePtr InodeTable::FindByKey(const InodeKey& key) const {
   MutexLock lock(&mu_);
-  const auto it = by_key_.find(key);
-  return it == by_key_.end() ? nullptr : by_id_.at(it->second).inode;
+  return InodePtr(FindLocked(key));
 }
 
-fuse::Result<InodeTable::Acquired> InodeTable::Acquire(UniqueFd fd, const struct statx& stx, NodeId parent,
-                                                       const std::string& name) {
-  const InodeKey key = KeyOf(stx);
-  // A descriptor that is not kept is closed by the caller's UniqueFd, after the lock is released.
-  MutexLock lock(&mu_);
-  if (const auto it = by_key_.find(key); it != by_key_.end()) {
-    Entry& entry = by_id_.at(it->second);
-    ++entry.lookups;
-    return Acquired{PinnedInode(entry.inode, entry.inode->fd()), false};
+SharedFd InodeTable::MountFor(const InodeKey& key, int fd) const {
+  {
+    MutexLock lock(&mu_);
+    if (const auto it = mounts_.find(key.mount); it != mounts_.end()) return it->second.fd;
+    if (mount_descriptors_ >= max_mounts_) return nullptr;
   }
-  if (by_id_.size() >= max_nodes_) return Errno(ENFILE);
-  const NodeId id = next_id_;
-  next_id_ = NodeId(id.raw() + 1);
-  auto inode = std::make_shared<Inode>(id, key, stx.stx_mode, std::move(fd));
-  by_id_.emplace(id, Entry{inode, 1, parent, name});
-  by_key_.emplace(key, id);
-  const int held = inode->fd();
-  return Acquired{PinnedInode(std::move(inode), held), true};
+  Result<UniqueFd> mount = OpenMountForHandles(fd);
+  return mount.ok() ? Share(*std::move(mount)) : nullptr;
+}
+
+void InodeTable::InsertLocked(const InodePtr& inode, const SharedFd& mount) {
+  by_id_.emplace(inode->id(), inode);
+  by_key_.insert(inode.get());
+  const auto [it, made] = mounts_.try_emplace(inode->key().mount);
+  ++it->second.inodes;
+  if (!made || mount == nullptr) return;
+  it->second.fd = mount;
+  ++mount_descriptors_;
+}
+
+Result<SharedFd> InodeTable::OpenByHandle(const Inode& inode, const SharedFd& mount) {
+  if (mount == nullptr || !inode.handle().valid()) return Errno(ESTALE);
+  Result<UniqueFd> fd = inode.handle().Open(mount->get());
+  if (!fd.ok()) return fd.error();
+  // Only as good as the file system's generations are: what it leads to is looked at.
+  const Result<struct statx> stx = StatInode((*fd).get());
+  if (!stx.ok()) return stx.error();
+  if (KeyOf(*stx) != inode.key() || (stx->stx_mode & S_IFMT) != inode.type()) return Errno(ESTALE);
+  return Share(*std::move(fd));
+}
+
+void InodeTable::MakeRoom(bool needed) const {
+  for (int i = 0; i < kAttempts; ++i) {
+    HeldDescriptors::Victim victim;
+    {
+      MutexLock lock(&mu_);
+      if (!held_.Full(needed)) return;
+      victim = held_.FindVictim(/*thorough=*/needed);
+    }
+    if (victim.fd == nullptr) return;
+    // A file without a name cannot be opened again.
+    const bool unlinked = IsUnlinked(victim.fd->get());
+    SharedFd evicted;
+    MutexLock lock(&mu_);
+    evicted = held_.Evict(victim, unlinked);
+    if (evicted != nullptr) return;
+  }
+}
+
+Result<PinnedInode> InodeTable::Pin(NodeId id) const {
+  InodePtr inode;
+  SharedFd mount;
+  {
+    MutexLock lock(&mu_);
+    const auto it = by_id_.find(id);
+    if (it == by_id_.end()) return Errno(ENOENT);
+    inode = it->second;
+    if (SharedFd fd = held_.Use(*inode); fd != nullptr) return PinnedInode(std::move(inode), std::move(fd));
+    if (const auto at = mounts_.find(inode->key().mount); at != mounts_.end()) mount = at->second.fd;
+  }
+  Result<SharedFd> opened = OpenByHandle(*inode, mount);
+  if (!opened.ok()) return opened.error();
+  MakeRoom(/*needed=*/false);
+  MutexLock lock(&mu_);
+  if (SharedFd fd = held_.Use(*inode); fd != nullptr) return PinnedInode(std::move(inode), std::move(fd));
+  if (inode->lookups_ != 0) held_.Put(inode.get(), *opened, /*firm=*/false, /*needed=*/false);
+  return PinnedInode(std::move(inode), *std::move(opened));
+}
+
+Result<PinnedInode> InodeTable::Peek(const InodePtr& inode) const {
+  SharedFd mount;
+  {
+    MutexLock lock(&mu_);
+    if (SharedFd fd = held_.Use(*inode); fd != nullptr) return PinnedInode(inode, std::move(fd));
+    if (const auto at = mounts_.find(inode->key().mount); at != mounts_.end()) mount = at->second.fd;
+  }
+  Result<SharedFd> opened = OpenByHandle(*inode, mount);
+  if (!opened.ok()) return opened.error();
+  return PinnedInode(inode, *std::move(opened));
+}
+
+Result<OpenInode> InodeTable::Open(const PinnedInode& inode) {
+  for (int i = 0; i < kAttempts; ++i) {
+    {
+      MutexLock lock(&mu_);
+      // One that is forgotten by now has the guest's handle only, whatever becomes of its name.
+      if (inode->lookups_ == 0 || held_.Use(*inode) != nullptr ||
+          held_.Put(inode.shared().get(), inode.fd_, /*firm=*/false, /*needed=*/true)) {
+        return OpenInode(inode.shared());
+      }
+    }
+    MakeRoom(/*needed=*/true);
+  }
+  return Errno(ENFILE);
+}
+
+std::optional<PinnedInode> InodeTable::PinKnown(UniqueFd fd, const struct statx& stx) {
+  const InodeKey key = KeyOf(stx);
+  const SharedFd shared = Share(std::move(fd));
+  {
+    MutexLock lock(&mu_);
+    Inode* const inode = FindLocked(key);
+    if (inode == nullptr) return std::nullopt;
+    if (SharedFd held = held_.Use(*inode); held != nullptr) return PinnedInode(InodePtr(inode), std::move(held));
+  }
+  const Result<HostHandle> handle = HostHandle::Of(shared->get());
+  if (!handle.ok()) return std::nullopt;
+  MakeRoom(/*needed=*/true);
+  MutexLock lock(&mu_);
+  Inode* const inode = FindLocked(key);
+  if (inode == nullptr || !(inode->handle() == *handle)) return std::nullopt;
+  if (SharedFd held = held_.Use(*inode); held != nullptr) return PinnedInode(InodePtr(inode), std::move(held));
+  held_.Put(inode, shared, /*firm=*/false, /*needed=*/true);
+  return PinnedInode(InodePtr(inode), shared);
+}
+
+Result<InodeTable::Acquired> InodeTable::Acquire(UniqueFd fd, const struct statx& stx, NodeId parent,
+                                                 absl::string_view name) {
+  const InodeKey key = KeyOf(stx);
+  // A descriptor that is not kept is closed after the locks below are released, and so is the one that takes its place.
+  const SharedFd shared = Share(std::move(fd));
+  {
+    MutexLock lock(&mu_);
+    Inode* const inode = FindLocked(key);
+    // A descriptor pins the number: it is the same file.
+    if (SharedFd held = inode != nullptr ? held_.Use(*inode) : nullptr; held != nullptr) {
+      ++inode->lookups_;
+      return Acquired{PinnedInode(InodePtr(inode), std::move(held)), false};
+    }
+  }
+  const SharedFd mount = MountFor(key, shared->get());
+  HostHandle handle;
+  if (mount != nullptr) {
+    Result<HostHandle> made = HostHandle::Of(shared->get());
+    if (made.ok()) {
+      handle = *std::move(made);
+    } else if (made.error() != Errno(EOPNOTSUPP)) {
+      return made.error();
+    }
+  }
+  const bool firm = !handle.valid() || stx.stx_nlink == 0;
+  std::unique_ptr<char[]> new_name = CopyOf(name);
+  for (int i = 0; i < kAttempts; ++i) {
+    MakeRoom(firm);
+    MutexLock lock(&mu_);
+    if (Inode* const inode = FindLocked(key); inode != nullptr) {
+      SharedFd held = held_.Use(*inode);
+      if (held != nullptr || (handle.valid() && inode->handle() == handle)) {
+        ++inode->lookups_;
+        if (held == nullptr) {
+          held = shared;
+          held_.Put(inode, held, firm, firm);
+        }
+        return Acquired{PinnedInode(InodePtr(inode), std::move(held)), false};
+      }
+      by_key_.erase(inode);
+    }
+    if (by_id_.size() >= max_nodes_) return Errno(ENFILE);
+    if (firm && held_.Full(firm)) continue;
+    const NodeId id = next_id_;
+    next_id_ = NodeId(id.raw() + 1);
+    InodePtr inode(new Inode(id, key, stx.stx_mode, std::move(handle)));
+    inode->lookups_ = 1;
+    inode->parent_ = parent;
+    inode->name_ = std::move(new_name);
+    held_.Put(inode.get(), shared, firm, firm);
+    InsertLocked(inode, mount);
+    return Acquired{PinnedInode(std::move(inode), shared), true};
+  }
+  return Errno(ENFILE);
+}
+
+std::vector<SharedFd> InodeTable::RemoveLocked(Inode* inode) {
+  std::vector<SharedFd> closing;
+  inode->lookups_ = 0;
+  if (FindLocked(inode->key()) == inode) by_key_.erase(inode);
+  if (SharedFd fd = held_.Remove(inode); fd != nullptr) closing.push_back(std::move(fd));
+  const auto mount = mounts_.find(inode->key().mount);
+  if (mount != mounts_.end() && --mount->second.inodes == 0) {
+    if (mount->second.fd != nullptr) {
+      --mount_descriptors_;
+      closing.push_back(std::move(mount->second.fd));
+    }
+    mounts_.erase(mount);
+  }
+  by_id_.erase(inode->id());
+  return closing;
 }
 
 bool InodeTable::Forget(NodeId id, uint64_t count) {
-  std::shared_ptr<Inode> last;  // closes its descriptor outside of the lock
+  InodePtr last;  // both go outside of the lock
+  std::vector<SharedFd> closing;
   MutexLock lock(&mu_);
   const auto it = by_id_.find(id);
   if (it == by_id_.end()) {
@@ -94,70 +282,78 @@ bool InodeTable::Forget(NodeId id, uint64_t count) {
     return false;
   }
   if (id == kRootNode) return false;
-  Entry& entry = it->second;
-  if (count > entry.lookups) {
+  last = it->second;
+  if (count > last->lookups_) {
     over_forgets_.fetch_add(1, std::memory_order_relaxed);
-    count = entry.lookups;
+    count = last->lookups_;
   }
-  entry.lookups -= count;
-  if (entry.lookups != 0) return false;
-  last = std::move(entry.inode);
-  by_key_.erase(last->key());
-  by_id_.erase(it);
+  last->lookups_ -= count;
+  if (last->lookups_ != 0) return false;
+  closing = RemoveLocked(last.get());
   return true;
 }
 
 std::vector<NodeId> InodeTable::Clear() {
-  absl::btree_map<NodeId, Entry> dropped;
+  std::vector<InodePtr> dropped;
+  std::vector<SharedFd> closing;
   std::vector<NodeId> ids;
   MutexLock lock(&mu_);
-  dropped.swap(by_id_);
-  by_key_.clear();
-  by_id_.emplace(kRootNode, Entry{root_, 1, kRootNode, ""});
-  by_key_.emplace(root_->key(), kRootNode);
-  for (const auto& [id, entry] : dropped) {
-    if (id != kRootNode) ids.push_back(id);
+  dropped.reserve(by_id_.size());
+  for (const auto& [id, inode] : by_id_) {
+    if (id != kRootNode) dropped.push_back(inode);
+  }
+  for (const InodePtr& inode : dropped) {
+    ids.push_back(inode->id());
+    for (SharedFd& fd : RemoveLocked(inode.get())) closing.push_back(std::move(fd));
   }
   return ids;
 }
 
-void InodeTable::Moved(const InodeKey& key, NodeId parent, const std::string& name) {
+void InodeTable::Moved(const InodeKey& key, NodeId parent, absl::string_view name) {
+  std::unique_ptr<char[]> new_name = CopyOf(name);
   MutexLock lock(&mu_);
-  const auto it = by_key_.find(key);
-  if (it == by_key_.end() || it->second == kRootNode) return;
-  Entry& entry = by_id_.at(it->second);
-  entry.parent = parent;
-  entry.name = name;
+  Inode* const inode = FindLocked(key);
+  if (inode == nullptr || inode == root_.get()) return;
+  inode->parent_ = parent;
+  inode->name_.swap(new_name);
 }
 
 std::vector<InodeTable::Named> InodeTable::List() const {
-  absl::btree_map<NodeId, Entry> copy;
+  struct Entry {
+    InodePtr inode;
+    NodeId parent;
+    std::string name;
+  };
+  std::vector<Entry> copy;  // by id
   NodeId next = kRootNode;
   for (bool more = true; more;) {
     MutexLock lock(&mu_);
     auto it = by_id_.lower_bound(next);
-    for (size_t i = 0; i < kListSlice && it != by_id_.end(); ++i, ++it) copy.emplace_hint(copy.end(), *it);
+    for (size_t i = 0; i < kListSlice && it != by_id_.end(); ++i, ++it) {
+      copy.push_back({it->second, it->second->parent_, it->second->name_.get()});
+    }
     more = it != by_id_.end();
     if (more) next = it->first;
   }
+  const auto id_of = [](const Entry& entry) { return entry.inode->id(); };
 
   std::vector<Named> list;
   list.reserve(copy.size());
-  for (const auto& [id, entry] : copy) {
-    if (id == kRootNode) {
+  for (const Entry& entry : copy) {
+    if (entry.inode == root_) {
       list.push_back({entry.inode, "."});
       continue;
     }
     std::string path = entry.name;
     // Bounded: entries copied at different moments may point at each other in a circle.
     for (NodeId at = entry.parent; at != kRootNode;) {
-      const auto parent = copy.find(at);
-      if (parent == copy.end() || path.size() + parent->second.name.size() > kMaxListedPath) {
+      const auto parent = std::ranges::lower_bound(copy, at, {}, id_of);
+      if (parent == copy.end() || id_of(*parent) != at || path.size() + parent->name.size() > kMaxListedPath) {
         path.insert(0, "?/");
         break;
       }
-      path.insert(0, parent->second.name + "/");
-      at = parent->second.parent;
+      path.insert(0, parent->name + "/");
+      at = parent->parent;
     }
     list.push_back({entry.inode, std::move(path)});
   }
@@ -167,6 +363,11 @@ std::vector<InodeTable::Named> InodeTable::List() const {
 size_t InodeTable::size() const {
   MutexLock lock(&mu_);
   return by_id_.size();
+}
+
+size_t InodeTable::descriptors() const {
+  MutexLock lock(&mu_);
+  return held_.size() + mount_descriptors_;
 }
 
 }  // namespace daxvmm::fs

@@ -27,17 +27,19 @@ class InodeTableTest : public testing::Test {
   }
   void TearDown() override { EXPECT_EQ(system(("rm -rf " + dir_).c_str()), 0); }
 
-  std::unique_ptr<InodeTable> NewTable(uint64_t max_nodes) {
+  std::unique_ptr<InodeTable> NewTable(uint64_t max_nodes, uint64_t max_descriptors = 5000) {
     UniqueFd root = *OpenShareRoot(dir_);
     const struct statx stx = *StatInode(root.get());
-    return std::make_unique<InodeTable>(std::move(root), stx, max_nodes);
+    return std::make_unique<InodeTable>(
+        std::move(root), stx,
+        InodeLimits{.max_nodes = max_nodes, .max_descriptors = max_descriptors, .max_idle_descriptors = 5000});
   }
   void Touch(const std::string& name) {
     const UniqueFd fd(open((dir_ + "/" + name).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
     ASSERT_TRUE(fd.valid());
   }
   fuse::Result<InodeTable::Acquired> Acquire(InodeTable& table, const std::string& name) {
-    auto fd = OpenChild(table.root()->fd(), name);
+    auto fd = OpenChild(table.root_fd(), name);
     if (!fd.ok()) return fd.error();
     auto stx = StatInode((*fd).get());
     if (!stx.ok()) return stx.error();
@@ -194,10 +196,10 @@ TEST_F(InodeTableTest, HandlesBelongToTheirNode) {
   Touch("a");
   const auto a = Acquire(*table_, "a");
   HandleTable handles(1);
-  const auto fh = handles.Add(a->inode.shared(), *Reopen(a->inode.fd(), S_IFREG, O_RDONLY));
+  const auto fh = handles.Add(*table_->Open(a->inode), *Reopen(a->inode.fd(), S_IFREG, O_RDONLY));
   ASSERT_TRUE(fh.ok());
   EXPECT_EQ(a->inode->open_handles.load(), 1u);
-  EXPECT_EQ(handles.Add(a->inode.shared(), UniqueFd()).error(), fuse::Errno(ENFILE));
+  EXPECT_EQ(handles.Add(*table_->Open(a->inode), UniqueFd()).error(), fuse::Errno(ENFILE));
   EXPECT_EQ(handles.Find(*fh, kRootNode), nullptr);
   EXPECT_FALSE(handles.Remove(*fh, kRootNode));
   EXPECT_NE(handles.Find(*fh, a->inode->id()), nullptr);

@@ -163,7 +163,7 @@ std::optional<bool> PassthroughFs::HasSecurityCapability(NodeId node) const {
 // the guest's root is taken to have, and the capability always.
 Errno PassthroughFs::DropPrivilegesBeforeStores(const fuse::RequestContext& ctx, NodeId node) {
   if (options_.read_only) return kOk;  // the mapping itself is refused
-  const std::shared_ptr<Inode> live = inodes_.Find(node);
+  const InodePtr live = inodes_.Find(node);
   if (live == nullptr || !live->is_regular() || !live->facts.MayHavePrivileges()) return kOk;
   const Result<PinnedInode> inode = inodes_.Pin(node);
   if (!inode.ok()) return kOk;

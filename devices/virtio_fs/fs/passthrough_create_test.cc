@@ -1,13 +1,18 @@
 // Whose a new inode is, with what mode, group, label and name, for every kind of caller and share.
+#include <linux/filter.h>
 #include <linux/posix_acl.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include <cstddef>
 #include <cstdio>
 #include <functional>
+#include <iterator>
 #include <thread>
 #include <vector>
 
@@ -83,6 +88,22 @@ TEST_F(PassthroughCreateTest, TheUmaskIsTheServersToApplyOnlyWhereTheClientLeave
       EXPECT_EQ(HostStat(name).st_gid, 1000u) << name;
     }
   }
+}
+
+// In a container that forbids unshare(2), new files would otherwise have no umask at all.
+TEST_F(PassthroughCreateTest, TheUmaskStaysWithTheClientWhereThreadsCannotHaveTheirOwn) {
+  EXPECT_NE(fs_->optional_init_flags() & FUSE_DONT_MASK, 0u);
+  std::thread([this] {
+    sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unshare, 0, 1),
+                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    const sock_fprog program = {std::size(code), code};
+    ASSERT_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    ASSERT_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+    Serve({});
+    EXPECT_EQ(fs_->optional_init_flags() & (FUSE_DONT_MASK | FUSE_POSIX_ACL), 0u);
+  }).join();
 }
 
 TEST_F(PassthroughCreateTest, ADefaultAclTakesThePlaceOfTheUmask) {

@@ -59,32 +59,44 @@ bool CanLabel(const ShareOptions& options) {
 
 }  // namespace
 
+absl::StatusOr<PassthroughFs::Bounds> PassthroughFs::BoundsOf(const ShareOptions& options) {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return ErrnoStatus(errno, "RLIMIT_NOFILE");
+  const uint64_t most =
+      std::max<uint64_t>(16, options.max_descriptors != 0 ? options.max_descriptors : limit.rlim_cur / 4 * 3);
+  // For what requests open while they run.
+  const uint64_t reserve = std::clamp<uint64_t>(most / 8, 4, 512);
+  const uint64_t handles = (most - reserve) / 3;
+  // Opening by handle costs a microsecond or two: what more descriptors would save is not worth the inodes and names
+  // that each of them keeps in the host's memory.
+  constexpr uint64_t kMostIdle = 2560;
+  return Bounds{.inodes = {.max_nodes = options.max_nodes != 0 ? options.max_nodes : uint64_t{1} << 20,
+                           .max_descriptors = most - reserve - handles,
+                           .max_idle_descriptors = kMostIdle},
+                .handles = handles};
+}
+
 absl::StatusOr<std::unique_ptr<PassthroughFs>> PassthroughFs::Create(const ShareOptions& options,
                                                                      fuse::InodeObserver* observer) {
   ASSIGN_OR_RETURN(UniqueFd root, OpenShareRoot(options.path));
   const Result<struct statx> stx = StatInode(root.get());
   if (!stx.ok()) return ErrnoStatus(stx.error().value(), options.path);
-  rlimit limit = {};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return ErrnoStatus(errno, "RLIMIT_NOFILE");
-  const uint64_t descriptors = std::max<uint64_t>(limit.rlim_cur, 16);
-  const uint64_t most = options.max_descriptors != 0 ? options.max_descriptors : descriptors / 4 * 3;
-  const uint64_t max_handles = most / 3;
-  const uint64_t max_nodes = options.max_nodes != 0 ? options.max_nodes : most - max_handles;
-  return std::unique_ptr<PassthroughFs>(
-      new PassthroughFs(options, observer, std::move(root), *stx, max_nodes, max_handles));
+  ASSIGN_OR_RETURN(const Bounds bounds, BoundsOf(options));
+  return std::unique_ptr<PassthroughFs>(new PassthroughFs(options, observer, std::move(root), *stx, bounds));
 }
 
 PassthroughFs::PassthroughFs(const ShareOptions& options, fuse::InodeObserver* observer, UniqueFd root,
-                             const struct statx& root_stat, uint64_t max_nodes, uint64_t max_handles)
+                             const struct statx& root_stat, const Bounds& bounds)
     : options_(options),
       attr_valid_(ValidFor(options.attr_timeout, options.cache)),
       entry_valid_(ValidFor(options.entry_timeout, options.cache)),
-      posix_acl_(CanServeAcls(options, root.get())),
+      own_umask_(ThreadsMayHaveTheirOwnUmask()),
+      posix_acl_(own_umask_ && CanServeAcls(options, root.get())),
       can_label_(CanLabel(options)),
       observer_(observer),
       dax_hints_(options.dax_hint_store),
-      inodes_(std::move(root), root_stat, max_nodes),
-      handles_(max_handles) {}
+      inodes_(std::move(root), root_stat, bounds.inodes),
+      handles_(bounds.handles) {}
 
 std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
   std::vector<InodeTable::Named> named = inodes_.List();
@@ -92,8 +104,9 @@ std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
   nodes.reserve(named.size());
   for (InodeTable::Named& entry : named) {
     const Inode& inode = *entry.inode;
+    const Result<PinnedInode> pinned = inodes_.Peek(entry.inode);
     struct stat st = {};
-    if (fstat(inode.fd(), &st) != 0) continue;
+    if (!pinned.ok() || fstat(pinned->fd(), &st) != 0) continue;
     nodes.push_back(LiveNode{.node = inode.id(),
                              .path = std::move(entry.path),
                              .regular = inode.is_regular(),
@@ -108,8 +121,9 @@ std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
 }
 
 uint64_t PassthroughFs::optional_init_flags() const {
-  // DONT_MASK goes without ACLs, too: the host may have given a directory a default ACL.
-  uint64_t flags = FUSE_AUTO_INVAL_DATA | FUSE_DONT_MASK | fuse::kCreateSuppGroup;
+  uint64_t flags = FUSE_AUTO_INVAL_DATA | fuse::kCreateSuppGroup;
+  // Goes without ACLs, too: the host may have given a directory a default ACL.
+  if (own_umask_) flags |= FUSE_DONT_MASK;
   if (posix_acl_) flags |= uint64_t{FUSE_POSIX_ACL} | FUSE_SETXATTR_EXT;
   if (options_.announce_submounts) flags |= FUSE_SUBMOUNTS;
   if (can_label_) flags |= FUSE_SECURITY_CTX;

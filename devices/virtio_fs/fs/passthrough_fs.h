@@ -56,6 +56,8 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   uint64_t over_forgets() const { return inodes_.over_forgets(); }
   size_t node_count() const { return inodes_.size(); }
   size_t handle_count() const { return handles_.size(); }
+  // Descriptors that are held between requests.
+  size_t descriptor_count() const { return inodes_.descriptors() + handles_.size(); }
   // How many files have a DAX hint that is gone with the device.
   size_t hints_in_memory() const { return dax_hints_.in_memory(); }
 
@@ -125,8 +127,13 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   fuse::Errno SyncFs(const fuse::RequestContext& ctx, NodeId node) override;
 
  private:
+  struct Bounds {
+    InodeLimits inodes;
+    uint64_t handles = 0;
+  };
+  static absl::StatusOr<Bounds> BoundsOf(const ShareOptions& options);
   PassthroughFs(const ShareOptions& options, fuse::InodeObserver* observer, UniqueFd root,
-                const struct statx& root_stat, uint64_t max_nodes, uint64_t max_handles);
+                const struct statx& root_stat, const Bounds& bounds);
 
   // The node, if it is a live directory: ENOENT or ENOTDIR otherwise.
   fuse::Result<PinnedInode> FindDirectory(NodeId node) const;
@@ -146,6 +153,8 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   // `type`, because someone on the host was faster. On any error, also `fd`'s, what was made is removed again.
   fuse::Result<fuse_entry_out> EntryOfNew(const fuse::RequestContext& ctx, const PinnedInode& parent,
                                           const std::string& name, mode_t type, fuse::Result<UniqueFd> fd);
+  // To be kept while `name` is taken out of `dir`: what it leads to stays usable for whoever in the guest uses it.
+  std::optional<PinnedInode> PinBeforeRemoval(const PinnedInode& dir, const std::string& name);
   // The reply to CREATE and TMPFILE for a file that is open as `io` and held as `path` (O_PATH).
   fuse::Result<fuse::CreateReply> ReplyToCreate(UniqueFd io, UniqueFd path, NodeId parent, const std::string& name);
 
@@ -179,6 +188,7 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   const ShareOptions options_;
   const timespec attr_valid_;
   const timespec entry_valid_;
+  const bool own_umask_;  // the caller's umask can be applied here
   const bool posix_acl_;  // the guest can be offered ACLs
   const bool can_label_;  // and labels of new inodes
   // The INIT flags of the session, both words.

@@ -61,7 +61,9 @@ Result<fuse_open_out> PassthroughFs::OpenReply(const PinnedInode& inode, UniqueF
     const Result<struct statx> stx = StatInode(inode.fd());
     if (stx.ok() && inode->UnchangedSinceLastOpen(*stx)) out.open_flags |= FOPEN_KEEP_CACHE;
   }
-  const Result<FileHandle> fh = handles_.Add(inode.shared(), std::move(fd));
+  Result<OpenInode> open = inodes_.Open(inode);
+  if (!open.ok()) return open.error();
+  const Result<FileHandle> fh = handles_.Add(*std::move(open), std::move(fd));
   if (!fh.ok()) return fh.error();
   out.fh = (*fh).raw();
   return out;
@@ -147,7 +149,7 @@ Errno PassthroughFs::Flush(const RequestContext& /*ctx*/, NodeId node, FileHandl
   if (!handle.ok()) return handle.error();
   // Closing a duplicate runs the host file system's flush, whose error is the guest's close(2)'s.
   const int duplicate = fcntl((*handle)->fd(), F_DUPFD_CLOEXEC, 0);
-  if (duplicate < 0) return Errno::Last();
+  if (duplicate < 0) return ErrnoOfOpen();
   return close(duplicate) == 0 || errno == EINTR ? kOk : Errno::Last();
 }
 
@@ -207,7 +209,7 @@ Result<size_t> PassthroughFs::CopyFileRange(const RequestContext& ctx, NodeId no
 Errno PassthroughFs::SyncFs(const RequestContext& /*ctx*/, NodeId node) {
   if (inodes_.Find(node) == nullptr) return Errno(ENOENT);
   // syncfs(2) refuses O_PATH descriptors.
-  const Result<UniqueFd> fd = Reopen(inodes_.root()->fd(), S_IFDIR, O_RDONLY);
+  const Result<UniqueFd> fd = Reopen(inodes_.root_fd(), S_IFDIR, O_RDONLY);
   if (!fd.ok()) return fd.error();
   return syncfs((*fd).get()) == 0 ? kOk : Errno::Last();
 }

@@ -38,7 +38,7 @@ Result<fuse_entry_out> PassthroughFs::MakeEntry(UniqueFd fd, NodeId parent, cons
   Result<InodeTable::Acquired> acquired = inodes_.Acquire(std::move(fd), *stx, parent, name);
   if (!acquired.ok()) return acquired.error();
   fuse_entry_out out = {};
-  out.nodeid = acquired->inode->id().raw();
+  out.nodeid = acquired->inode->id().raw();  // never used twice: the generation can stay 0
   out.entry_valid = static_cast<uint64_t>(entry_valid_.tv_sec);
   out.entry_valid_nsec = static_cast<uint32_t>(entry_valid_.tv_nsec);
   out.attr_valid = static_cast<uint64_t>(attr_valid_.tv_sec);
@@ -72,11 +72,21 @@ Result<std::string> PassthroughFs::ReadLink(const RequestContext& /*ctx*/, NodeI
   return target;
 }
 
+std::optional<PinnedInode> PassthroughFs::PinBeforeRemoval(const PinnedInode& dir, const std::string& name) {
+  if (!inodes_.uses_handles()) return std::nullopt;  // every inode has its descriptor
+  Result<UniqueFd> fd = OpenChild(dir.fd(), name);
+  if (!fd.ok()) return std::nullopt;
+  const Result<struct statx> stx = StatInode((*fd).get());
+  if (!stx.ok()) return std::nullopt;
+  return inodes_.PinKnown(*std::move(fd), *stx);
+}
+
 Errno PassthroughFs::Unlink(const RequestContext& /*ctx*/, NodeId parent, absl::string_view name) {
   const Result<PinnedInode> dir = FindWritableDirectory(parent);
   if (!dir.ok()) return dir.error();
   const std::string child(name);
   if (!IsPlainName(child)) return Errno(EINVAL);
+  const std::optional<PinnedInode> kept = PinBeforeRemoval(*dir, child);
   return unlinkat(dir->fd(), child.c_str(), 0) == 0 ? kOk : Errno::Last();
 }
 
@@ -85,6 +95,7 @@ Errno PassthroughFs::RmDir(const RequestContext& /*ctx*/, NodeId parent, absl::s
   if (!dir.ok()) return dir.error();
   const std::string child(name);
   if (!IsPlainName(child)) return Errno(EINVAL);
+  const std::optional<PinnedInode> kept = PinBeforeRemoval(*dir, child);
   return unlinkat(dir->fd(), child.c_str(), AT_REMOVEDIR) == 0 ? kOk : Errno::Last();
 }
 
@@ -101,6 +112,8 @@ Errno PassthroughFs::Rename(const RequestContext& ctx, NodeId parent, absl::stri
   const std::optional<InodeKey> moved = KeyOfChild(dir->fd(), from);
   const std::optional<InodeKey> exchanged =
       (flags & RENAME_EXCHANGE) != 0 ? KeyOfChild(new_dir->fd(), to) : std::nullopt;
+  std::optional<PinnedInode> kept;
+  if ((flags & (RENAME_EXCHANGE | RENAME_NOREPLACE)) == 0) kept = PinBeforeRemoval(*new_dir, to);
   const auto rename = [&] { return renameat2(dir->fd(), from.c_str(), new_dir->fd(), to.c_str(), flags); };
   if ((flags & RENAME_WHITEOUT) != 0) {
     // A whiteout is a new inode, made in the caller's name; a plain rename makes nothing.
@@ -125,7 +138,7 @@ Result<fuse_entry_out> PassthroughFs::Link(const RequestContext& /*ctx*/, NodeId
   if (!IsPlainName(child)) return Errno(EINVAL);
   // For the reply's reference: the inode that is held, not whatever the new name leads to by then.
   UniqueFd fd(fcntl(inode->fd(), F_DUPFD_CLOEXEC, 0));
-  if (!fd.valid()) return Errno::Last();
+  if (!fd.valid()) return ErrnoOfOpen();
   if (linkat(AT_FDCWD, ProcPath(inode->fd()).c_str(), dir->fd(), child.c_str(), AT_SYMLINK_FOLLOW) != 0) {
     return Errno::Last();
   }

@@ -25,7 +25,7 @@ template <typename OpenFunction>
 Result<UniqueFd> OpenWithOptionalNoAtime(int flags, OpenFunction open_with) {
   int fd = open_with(flags);
   if (fd < 0 && errno == EPERM && (flags & O_NOATIME) != 0) fd = open_with(flags & ~O_NOATIME);
-  if (fd < 0) return Errno::Last();
+  if (fd < 0) return ErrnoOfOpen();
   return UniqueFd(fd);
 }
 
@@ -38,6 +38,8 @@ int OpenBeneath(int dir, const char* name, int flags, mode_t mode) {
 }
 
 }  // namespace
+
+Errno ErrnoOfOpen() { return errno == EMFILE ? Errno(ENFILE) : Errno::Last(); }
 
 ProcPath::ProcPath(int fd) { snprintf(text_, sizeof(text_), "/proc/self/fd/%d", fd); }
 
@@ -55,7 +57,7 @@ bool IsPlainName(absl::string_view name) {
 Result<UniqueFd> OpenChild(int dir, const std::string& name) {
   if (!IsPlainName(name)) return Errno(EINVAL);
   const int fd = OpenBeneath(dir, name.c_str(), O_PATH, 0);
-  if (fd < 0) return Errno::Last();
+  if (fd < 0) return ErrnoOfOpen();
   return UniqueFd(fd);
 }
 
@@ -90,7 +92,7 @@ Result<UniqueFd> Reopen(int fd, mode_t type, int flags) {
 
 Result<UniqueFd> PathDescriptor(int fd) {
   const int path_fd = open(ProcPath(fd).c_str(), O_PATH | O_CLOEXEC);
-  if (path_fd < 0) return Errno::Last();
+  if (path_fd < 0) return ErrnoOfOpen();
   return UniqueFd(path_fd);
 }
 

@@ -18,6 +18,10 @@
 
 namespace daxvmm::fs {
 
+// What the guest is told of a call that made no descriptor, at once after it: that this process has too many is none of
+// the guest's doing and means to it that the system has (ENFILE).
+fuse::Errno ErrnoOfOpen();
+
 // The magic link of a descriptor that is held: the way to system calls that refuse O_PATH descriptors. It leads to the
 // inode itself, also to a symbolic link's, whatever happened to its names since.
 class ProcPath {

@@ -78,7 +78,7 @@ absl::Status SetSquash(absl::string_view text, IdMap* map) {
 }
 
 absl::Status SetFlagLetters(absl::string_view text, uint32_t* flags) {
-  *flags = 0;
+  uint32_t wanted = 0;
   for (const char letter : text) {
     const auto* found = std::ranges::find(kFlagLetters, letter, &std::pair<char, uint32_t>::first);
     if (found == std::end(kFlagLetters)) {
@@ -86,16 +86,19 @@ absl::Status SetFlagLetters(absl::string_view text, uint32_t* flags) {
       for (const auto& [known, flag] : kFlagLetters) letters += known;
       return absl::InvalidArgumentError(absl::StrCat("'", std::string(1, letter), "' is not one of ", letters));
     }
-    *flags |= found->second;
+    wanted |= found->second;
   }
+  *flags = wanted;
   return absl::OkStatus();
 }
 
 absl::Status SetBound(absl::string_view text, uint64_t* value) {
   constexpr uint64_t kLeast = 16;
-  if (!absl::SimpleAtoi(text, value) || *value < kLeast) {
+  uint64_t number = 0;
+  if (!absl::SimpleAtoi(text, &number) || number < kLeast) {
     return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not a number of at least ", kLeast));
   }
+  *value = number;
   return absl::OkStatus();
 }
 

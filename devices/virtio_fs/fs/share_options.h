@@ -57,8 +57,12 @@ struct ShareOptions {
   // Inode flags (FS_*_FL of <linux/fs.h>) that the guest may change besides the DAX hint; they are the host's flags.
   uint32_t settable_flags = 0;
 
-  // Bounds on what a guest can make the host hold; ENFILE beyond. 0: `max_descriptors` is three quarters of
-  // RLIMIT_NOFILE as it is at creation, and `max_nodes` a million where inodes can be held without a descriptor.
+  // Bounds on what a guest can make the host hold. 0: `max_nodes` is 2^20, and `max_descriptors` three quarters of
+  // RLIMIT_NOFILE as it is at creation. Of the descriptors an eighth (at most 512) is left to what requests open while
+  // they run, a third of the rest is for open files and directories, two thirds for inodes.
+  // More inodes than that are held by file handle (name_to_handle_at(2); the process needs CAP_DAC_READ_SEARCH), and
+  // inodes that need no descriptor have 2560 at most. ENFILE where a file system has no handles and the descriptors are
+  // used up, where so many files are open, and beyond `max_nodes`.
   uint64_t max_nodes = 0;
   uint64_t max_descriptors = 0;
 };

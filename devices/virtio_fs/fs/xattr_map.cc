@@ -62,18 +62,18 @@ fuse::Result<std::string> XattrMap::ToHost(absl::string_view guest_name) const {
 }
 
 std::optional<std::string> XattrMap::ToGuest(absl::string_view host_name) const {
+  std::string guest_name(host_name);
   for (const Rule& rule : rules_) {
-    if (rule.kind == Kind::kMap) {
-      if (absl::StartsWith(host_name, rule.host_prefix)) {
-        return absl::StrCat(rule.guest_prefix, host_name.substr(rule.host_prefix.size()));
-      }
-      // The guest's own name leads elsewhere.
-      if (absl::StartsWith(host_name, rule.guest_prefix)) return std::nullopt;
-    } else if (absl::StartsWith(host_name, rule.guest_prefix)) {
-      return rule.kind == Kind::kAllow ? std::optional<std::string>(std::string(host_name)) : std::nullopt;
+    if (rule.kind == Kind::kMap && absl::StartsWith(host_name, rule.host_prefix)) {
+      guest_name = absl::StrCat(rule.guest_prefix, host_name.substr(rule.host_prefix.size()));
+      break;
     }
+    if (absl::StartsWith(host_name, rule.guest_prefix)) break;
   }
-  return std::string(host_name);
+  // A name is listed only if it leads back: an earlier rule may hide it, or lead it elsewhere.
+  const fuse::Result<std::string> back = ToHost(guest_name);
+  if (!back.ok() || *back != host_name) return std::nullopt;
+  return guest_name;
 }
 
 }  // namespace daxvmm::fs
