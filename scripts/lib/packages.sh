@@ -17,6 +17,8 @@ readonly packages_guest=(
   kmod xz-utils zstd
   e2fsprogs
 )
+# That tests run on a loopback mount.
+readonly packages_programs=(git sqlite3 gcc libc6-dev make fio stress-ng rsync attr acl)
 # To run one level down, where the host's KVM cannot run kernels.
 readonly packages_nested=(qemu-system-x86)
 # For scripts/test --long only: to make a guest's root file system.

@@ -1,12 +1,7 @@
 // Ring 5: what a guest can do with a share besides reading and writing files, and how many shares it can have.
-#include <fcntl.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
-#include <unistd.h>
 
-#include <cstdint>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -15,7 +10,6 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/unique_fd.h"
 #include "gtest/gtest.h"
 #include "tests/linux/linux_fixture.h"
 #include "vmm/layout.h"
@@ -78,47 +72,55 @@ TEST_F(LinuxTest, ReadOnlyShareIsMappedAndRefusesWrites) {
   EXPECT_TRUE(absl::StrContains(store->output, "Read-only file system")) << store->output;
 }
 
-// Of the host's inode.
-absl::Status SetPersistentDaxFlag(const std::string& path, bool on) {
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  fsxattr attributes = {};
-  if (!fd.valid() || ioctl(fd.get(), FS_IOC_FSGETXATTR, &attributes) < 0) {
-    return absl::InternalError(absl::StrCat(path, ": cannot get FS_XFLAG_DAX"));
-  }
-  attributes.fsx_xflags &= ~static_cast<uint32_t>(FS_XFLAG_DAX);
-  if (on) attributes.fsx_xflags |= FS_XFLAG_DAX;
-  if (ioctl(fd.get(), FS_IOC_FSSETXATTR, &attributes) < 0) {
-    return absl::InternalError(absl::StrCat(path, ": cannot set FS_XFLAG_DAX"));
-  }
-  return absl::OkStatus();
+// A POSIX ACL in the form of its extended attribute (include/uapi/linux/posix_acl_xattr.h), in hexadecimal: version 2,
+// then a tag, permissions and an id for each entry.
+constexpr char kUserMayRead[] =  // u::rw-, u:1000:r--, g::---, m::r--, o::---
+    "02000000" "01000600ffffffff" "02000400e8030000" "04000000ffffffff" "10000400ffffffff" "20000000ffffffff";
+constexpr char kUserMayAll[] =  // u::rwx, u:1000:rwx, g::r-x, m::rwx, o::---
+    "02000000" "01000700ffffffff" "02000700e8030000" "04000500ffffffff" "10000700ffffffff" "20000000ffffffff";
+
+TEST_F(LinuxTest, AclsDecideWhoReadsAndWhatIsInherited) {
+  if (TestEnvironment().ext4_dir.empty()) GTEST_SKIP() << "no directory on ext4 (--ext4_dir)";
+  const std::string host = absl::StrCat(TestEnvironment().ext4_dir, "/", kHintsTag);
+  ASSERT_OK(Mount("dax=inode", kHintsTag, kHintsMountPoint));
+  const auto check = [](const std::string& command) {
+    const absl::StatusOr<std::string> output = guest().Check(absl::StrCat("cd ", kHintsMountPoint, "; ", command, "; cd /"));
+    EXPECT_TRUE(output.ok()) << output.status();
+    return output.value_or("");
+  };
+  check(absl::StrCat("echo secret >one; chmod 600 one; daxtool setxattr one system.posix_acl_access ", kUserMayRead));
+  EXPECT_EQ(check("stat -c %a one"), "640");
+  EXPECT_EQ(check("daxtool getxattr one system.posix_acl_access"),
+            absl::StrCat("one system.posix_acl_access=", kUserMayRead));
+  EXPECT_EQ(check("daxtool as 1000 1000 cat one"), "secret");
+  EXPECT_TRUE(absl::StrContains(check("daxtool as 1001 1001 cat one 2>&1 || true"), "Permission denied"));
+  EXPECT_TRUE(absl::StrContains(check("daxtool as 1000 1000 dd if=/dev/zero of=one count=1 2>&1 || true"),
+                                "Permission denied"));
+
+  // The default ACL stands where the umask would.
+  check(absl::StrCat("mkdir dir; daxtool setxattr dir system.posix_acl_default ", kUserMayAll,
+                     "; (umask 077; echo first >dir/file)"));
+  EXPECT_EQ(check("stat -c %a dir/file"), "660");
+  check("chmod 755 dir; daxtool as 1000 1000 tee -a dir/file <one >/dev/null");
+  EXPECT_EQ(Content(host + "/dir/file"), "first\nsecret\n");
+  char acl[256];
+  EXPECT_EQ(getxattr((host + "/dir/file").c_str(), "system.posix_acl_access", acl, sizeof(acl)), 4 + 5 * 8);
+  struct stat st = {};
+  ASSERT_EQ(stat((host + "/dir/file").c_str(), &st), 0);
+  EXPECT_EQ(st.st_mode & 07777, 0660u);
 }
 
-TEST_F(LinuxTest, PersistentFlagPolicyFollowsTheFlagOfTheInode) {
-  if (TestEnvironment().ext4_dir.empty()) GTEST_SKIP() << "no directory on ext4 (--ext4_dir)";
-  const std::string dir = absl::StrCat(TestEnvironment().ext4_dir, "/", kFlagsTag);
-  const std::string with = absl::StrCat(dir, "/with");
-  const std::string without = absl::StrCat(dir, "/without");
-  ASSERT_OK(WriteFile(with, 8192));
-  ASSERT_OK(WriteFile(without, 1 << 20));
-  ASSERT_OK(SetPersistentDaxFlag(with, true));
-  ASSERT_OK(Mount("dax=inode", kFlagsTag, kFlagsMountPoint));
-  ASSERT_OK(ReadInGuest(*machine_, absl::StrCat(kFlagsMountPoint, "/with"), with));
-  ASSERT_OK(ReadInGuest(*machine_, absl::StrCat(kFlagsMountPoint, "/without"), without));
-
-  absl::StatusOr<FileView> flagged = Observe(*machine_, "with", kFlagsTag, kFlagsMountPoint);
-  ASSERT_OK(StatusOf(flagged));
-  EXPECT_TRUE(flagged->guest_dax);
-  EXPECT_EQ(flagged->host.setup_mappings(), 1u);
-  EXPECT_EQ(flagged->host.reads(), 0u);
-  EXPECT_TRUE(absl::StartsWith(flagged->host.decision_rule(), "flags/")) << flagged->host.decision_rule();
-  absl::StatusOr<FileView> plain = Observe(*machine_, "without", kFlagsTag, kFlagsMountPoint);
-  ASSERT_OK(StatusOf(plain));
-  EXPECT_FALSE(plain->guest_dax);
-  EXPECT_EQ(plain->host.setup_mappings(), 0u);
-  EXPECT_GT(plain->host.reads(), 0u);
-
-  ASSERT_OK(SetPersistentDaxFlag(without, true));
-  ASSERT_OK(WaitForDax(*machine_, "without", true, kFlagsMountPoint));
+TEST_F(LinuxTest, AFileWithoutANameGetsOne) {
+  ASSERT_OK(Mount("dax=inode"));
+  ASSERT_OK(StatusOf(guest().Check(absl::StrCat("mkdir ", GuestPath("unnamed"), "; daxtool tmpfile ",
+                                                GuestPath("unnamed"), " whole ", GuestPath("unnamed/named")))));
+  EXPECT_EQ(Content(HostPath("unnamed/named")), "whole");
+  struct stat st = {};
+  ASSERT_EQ(stat(HostPath("unnamed/named").c_str(), &st), 0);
+  EXPECT_EQ(st.st_nlink, 1u);
+  const absl::StatusOr<std::string> list = guest().Check(absl::StrCat("ls -A ", GuestPath("unnamed")));
+  ASSERT_OK(StatusOf(list));
+  EXPECT_EQ(*list, "named");
 }
 
 }  // namespace

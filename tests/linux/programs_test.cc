@@ -55,14 +55,14 @@ class LongProgramsTest : public testing::TestWithParam<const char*> {
     ASSERT_OK(StatusOf(window));
     maps_before_ = window->maps();
     ASSERT_OK(StatusOf(guest().Check(absl::StrCat(
-        "set -- ", kRootMountPoint, "; mkdir -p $1; mount -t virtiofs -o dax=", GetParam(), " ", kRootTag, " $1 && ",
-        "mount -t proc proc $1/proc && mount --bind /dev $1/dev && mount -t tmpfs tmp $1/tmp"))));
+        "m=", kRootMountPoint, "; mkdir -p $m; mount -t virtiofs -o dax=", GetParam(), " ", kRootTag, " $m && ",
+        "mount -t proc proc $m/proc && mount --bind /dev $m/dev && mount -t tmpfs tmp $m/tmp"))));
   }
 
   void TearDown() override {
     if (machine_ == nullptr) return;
     ASSERT_OK(StatusOf(guest().Check(
-        absl::StrCat("set -- ", kRootMountPoint, "; umount $1/tmp; umount $1/dev; umount $1/proc; umount $1"))));
+        absl::StrCat("m=", kRootMountPoint, "; umount $m/tmp; umount $m/dev; umount $m/proc; umount $m"))));
     const absl::StatusOr<v1::Window> window = WindowOf(*machine_, kRootTag);
     ASSERT_OK(StatusOf(window));
     EXPECT_EQ(window->mapped_chunks(), 0u);

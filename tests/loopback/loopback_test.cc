@@ -1,80 +1,13 @@
 // Real programs on the loopback mount, and the conformance cases through the host's kernel.
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <memory>
 #include <string>
 
 #include "devices/virtio_fs/fs/passthrough_fs.h"
 #include "gtest/gtest.h"
 #include "tests/fs_conformance/host_volume.h"
-#include "tests/loopback/loopback_mount.h"
-
-extern char** environ;
+#include "tests/loopback/loopback_fixture.h"
 
 namespace daxvmm::loopback {
 namespace {
-
-constexpr int kDeadlineMs = 60'000;
-
-class LoopbackTest : public testing::Test {
- protected:
-  void SetUp() override {
-    if (const std::string why = WhyUnavailable(); !why.empty()) GTEST_SKIP() << why;
-    top_ = testing::TempDir() + "/loopback.XXXXXX";
-    ASSERT_NE(mkdtemp(top_.data()), nullptr);
-    ASSERT_EQ(chmod(top_.c_str(), 0755), 0);
-    for (const char* name : {"/share", "/mnt", "/local"}) ASSERT_EQ(mkdir((top_ + name).c_str(), 0755), 0);
-    Mount({});
-  }
-  void TearDown() override {
-    mount_.reset();
-    fs_.reset();
-    if (!top_.empty()) {
-      // --one-file-system: should the unmount have failed, it is not the place to delete the share from.
-      EXPECT_EQ(system(("rm -rf --one-file-system " + top_).c_str()), 0);
-    }
-  }
-  void Mount(fs::ShareOptions options) {
-    mount_.reset();
-    options.path = top_ + "/share";
-    auto fs = fs::PassthroughFs::Create(options, nullptr);
-    ASSERT_TRUE(fs.ok()) << fs.status();
-    fs_ = *std::move(fs);
-    auto mount = LoopbackMount::Create(fs_.get(), top_ + "/mnt");
-    ASSERT_TRUE(mount.ok()) << mount.status();
-    mount_ = *std::move(mount);
-  }
-
-  // Runs a shell script in the directory that holds share/, mnt/ and local/; its exit status. A script that does not
-  // end in time fails the test, and the mount is aborted so that it can be killed at all.
-  int Run(const std::string& script) {
-    const std::string text = "set -e; cd " + top_ + "; " + script;
-    const char* const argv[] = {"/bin/sh", "-c", text.c_str(), nullptr};
-    pid_t pid = -1;
-    if (posix_spawn(&pid, argv[0], nullptr, nullptr, const_cast<char**>(argv), environ) != 0) return -1;
-    const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-    pollfd wait_for = {process.get(), POLLIN, 0};
-    if (poll(&wait_for, 1, kDeadlineMs) != 1) {
-      ADD_FAILURE() << "did not end within " << kDeadlineMs << " ms: " << script;
-      mount_->Abort();
-      kill(pid, SIGKILL);
-    }
-    int status = 0;
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-  }
-
-  std::string top_;
-  std::unique_ptr<fs::PassthroughFs> fs_;
-  std::unique_ptr<LoopbackMount> mount_;
-};
 
 constexpr char kMakeTree[] =
     "mkdir -p local/t/a/b local/t/empty;"

@@ -59,8 +59,8 @@ class Inode {
   std::atomic<uint64_t> reads{0};
   std::atomic<uint64_t> writes{0};
   std::atomic<uint64_t> known_size{0};
-  std::atomic<uint32_t> open_handles{0};
   CachedFacts facts;
+  std::atomic<uint32_t> open_handles{0};
 
   // Whether the file is as it was at the last call: what the guest has cached of it may stay. False the first time,
   // and where the last change was so recent that a further one might carry the same time stamps.

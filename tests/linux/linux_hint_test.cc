@@ -1,0 +1,183 @@
+// Ring 5: the persistent DAX hint of a file, set on the host and by chattr's ioctls in the guest.
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/unique_fd.h"
+#include "gtest/gtest.h"
+#include "tests/linux/linux_fixture.h"
+
+namespace daxvmm::linux_test {
+namespace {
+
+constexpr uint32_t kDaxFlag = 0x02000000;  // FS_DAX_FL
+
+// Of the host's inode.
+absl::Status SetPersistentDaxFlag(const std::string& path, bool on) {
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  fsxattr attributes = {};
+  if (!fd.valid() || ioctl(fd.get(), FS_IOC_FSGETXATTR, &attributes) < 0) {
+    return absl::InternalError(absl::StrCat(path, ": cannot get FS_XFLAG_DAX"));
+  }
+  attributes.fsx_xflags &= ~static_cast<uint32_t>(FS_XFLAG_DAX);
+  if (on) attributes.fsx_xflags |= FS_XFLAG_DAX;
+  if (ioctl(fd.get(), FS_IOC_FSSETXATTR, &attributes) < 0) {
+    return absl::InternalError(absl::StrCat(path, ": cannot set FS_XFLAG_DAX"));
+  }
+  return absl::OkStatus();
+}
+
+TEST_F(LinuxTest, PersistentFlagPolicyFollowsTheFlagOfTheInode) {
+  if (TestEnvironment().ext4_dir.empty()) GTEST_SKIP() << "no directory on ext4 (--ext4_dir)";
+  const std::string dir = absl::StrCat(TestEnvironment().ext4_dir, "/", kFlagsTag);
+  const std::string with = absl::StrCat(dir, "/with");
+  const std::string without = absl::StrCat(dir, "/without");
+  ASSERT_OK(WriteFile(with, 8192));
+  ASSERT_OK(WriteFile(without, 1 << 20));
+  ASSERT_OK(SetPersistentDaxFlag(with, true));
+  ASSERT_OK(Mount("dax=inode", kFlagsTag, kFlagsMountPoint));
+  ASSERT_OK(ReadInGuest(*machine_, absl::StrCat(kFlagsMountPoint, "/with"), with));
+  ASSERT_OK(ReadInGuest(*machine_, absl::StrCat(kFlagsMountPoint, "/without"), without));
+
+  absl::StatusOr<FileView> flagged = Observe(*machine_, "with", kFlagsTag, kFlagsMountPoint);
+  ASSERT_OK(StatusOf(flagged));
+  EXPECT_TRUE(flagged->guest_dax);
+  EXPECT_EQ(flagged->host.setup_mappings(), 1u);
+  EXPECT_EQ(flagged->host.reads(), 0u);
+  EXPECT_TRUE(absl::StartsWith(flagged->host.decision_rule(), "flags/")) << flagged->host.decision_rule();
+  absl::StatusOr<FileView> plain = Observe(*machine_, "without", kFlagsTag, kFlagsMountPoint);
+  ASSERT_OK(StatusOf(plain));
+  EXPECT_FALSE(plain->guest_dax);
+  EXPECT_EQ(plain->host.setup_mappings(), 0u);
+  EXPECT_GT(plain->host.reads(), 0u);
+
+  ASSERT_OK(SetPersistentDaxFlag(without, true));
+  ASSERT_OK(WaitForDax(*machine_, "without", true, kFlagsMountPoint));
+}
+
+// Whether the guest's FS_IOC_GETFLAGS and FS_IOC_FSGETXATTR both say so; fails if they differ.
+absl::StatusOr<bool> HintInGuest(LinuxGuest& guest, const std::string& path) {
+  absl::StatusOr<std::string> line = guest.Check(absl::StrCat("daxtool getflags ", path));
+  if (!line.ok()) return line.status();
+  uint32_t flags = 0;
+  uint32_t xflags = 0;
+  const size_t flags_at = line->find(" flags=0x");
+  const size_t xflags_at = line->find(" xflags=0x");
+  if (flags_at == std::string::npos || xflags_at == std::string::npos ||
+      !absl::SimpleHexAtoi(line->substr(flags_at + 7, xflags_at - flags_at - 7), &flags) ||
+      !absl::SimpleHexAtoi(line->substr(xflags_at + 8), &xflags) ||
+      ((flags & kDaxFlag) != 0) != ((xflags & FS_XFLAG_DAX) != 0)) {
+    return absl::InternalError(absl::StrCat("daxtool answered: ", *line));
+  }
+  return (flags & kDaxFlag) != 0;
+}
+
+std::string SetHint(const std::string& path) { return absl::StrCat("daxtool setflags ", path, " ", kDaxFlag, " 0"); }
+
+// The parameter of what both stores have to do: a share whose policy is the hint.
+struct HintShare {
+  const char* tag;
+  const char* mount_point;
+};
+
+void ExpectHostFlag(const std::string& path, bool expected) {
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  fsxattr attributes = {};
+  ASSERT_EQ(ioctl(fd.get(), FS_IOC_FSGETXATTR, &attributes), 0);
+  EXPECT_EQ((attributes.fsx_xflags & FS_XFLAG_DAX) != 0, expected) << path;
+}
+
+TEST_F(LinuxTest, AHintSetInTheGuestMakesTheFileDaxAtItsNextUse) {
+  if (TestEnvironment().ext4_dir.empty()) GTEST_SKIP() << "no directory on ext4 (--ext4_dir)";
+  for (const HintShare& share : {HintShare{kFlagsTag, kFlagsMountPoint}, HintShare{kHintsTag, kHintsMountPoint}}) {
+    SCOPED_TRACE(share.tag);
+    const std::string host = absl::StrCat(TestEnvironment().ext4_dir, "/", share.tag, "/chattr");
+    const std::string path = absl::StrCat(share.mount_point, "/chattr");
+    ASSERT_OK(WriteFile(host, 1 << 20));
+    ASSERT_OK(Mount("dax=inode", share.tag, share.mount_point));
+    ASSERT_OK(ReadInGuest(*machine_, path, host));
+    absl::StatusOr<FileView> view = Observe(*machine_, "chattr", share.tag, share.mount_point);
+    ASSERT_OK(StatusOf(view));
+    EXPECT_FALSE(view->guest_dax);
+    EXPECT_EQ(HintInGuest(guest(), path).value_or(true), false);
+
+    ASSERT_OK(StatusOf(guest().Check(SetHint(path))));
+    const absl::StatusOr<bool> hint = HintInGuest(guest(), path);
+    ASSERT_OK(StatusOf(hint));
+    EXPECT_TRUE(*hint);
+    ASSERT_OK(WaitForDax(*machine_, "chattr", true, share.mount_point));
+    ASSERT_OK(ReadInGuest(*machine_, path, host));
+    view = Observe(*machine_, "chattr", share.tag, share.mount_point);
+    ASSERT_OK(StatusOf(view));
+    EXPECT_TRUE(view->host.told_dax());
+    EXPECT_EQ(view->host.setup_mappings(), 1u);
+    EXPECT_TRUE(absl::StartsWith(view->host.decision_rule(), absl::StrCat(share.tag, "/")))
+        << view->host.decision_rule();
+    // The host keeps it where the operator chose, and the guest's attributes do not show it.
+    ExpectHostFlag(host, share.tag == std::string(kFlagsTag));
+    EXPECT_EQ(getxattr(host.c_str(), "trusted.daxvmm.dax", nullptr, 0) > 0, share.tag == std::string(kHintsTag));
+    const absl::StatusOr<std::string> names = guest().Check(absl::StrCat("daxtool listxattr ", path));
+    ASSERT_OK(StatusOf(names));
+    EXPECT_EQ(*names, "");
+    const absl::StatusOr<CommandResult> hidden =
+        guest().Run(absl::StrCat("daxtool getxattr ", path, " trusted.daxvmm.dax"));
+    ASSERT_OK(StatusOf(hidden));
+    EXPECT_NE(hidden->status, 0) << hidden->output;
+
+    ASSERT_OK(StatusOf(guest().Check(absl::StrCat("daxtool setxflags ", path, " 0 ", uint32_t{FS_XFLAG_DAX}))));
+    ASSERT_OK(WaitForDax(*machine_, "chattr", false, share.mount_point));
+    EXPECT_EQ(HintInGuest(guest(), path).value_or(true), false);
+    // No other flag is the guest's to change.
+    const absl::StatusOr<CommandResult> immutable =
+        guest().Run(absl::StrCat("daxtool setflags ", path, " ", uint32_t{FS_IMMUTABLE_FL}, " 0"));
+    ASSERT_OK(StatusOf(immutable));
+    EXPECT_NE(immutable->status, 0);
+  }
+}
+
+// Two machines after each other, both without what the LinuxTest cases share.
+TEST(LinuxHintTest, AHintOutlivesTheMachine) {
+  const Environment& environment = TestEnvironment();
+  if (environment.ext4_dir.empty()) GTEST_SKIP() << "no directory on ext4 (--ext4_dir)";
+  const std::string dir = absl::StrCat(environment.ext4_dir, "/lasting");
+  ASSERT_EQ(mkdir(dir.c_str(), 0755), 0);
+  for (const char* name : {"with", "without"}) ASSERT_OK(WriteFile(absl::StrCat(dir, "/", name), 8192));
+  GuestOptions options;
+  options.memory = "256M";
+  options.shares = {absl::StrCat("path=", dir, ",tag=", kTag, ",dax-window=16M,policy=inode")};
+  for (const bool first : {true, false}) {
+    SCOPED_TRACE(first ? "the first machine" : "the second machine");
+    absl::StatusOr<Machine> machine = BootMachine(environment, options);
+    ASSERT_OK(StatusOf(machine));
+    LinuxGuest& guest = *machine->guest;
+    ASSERT_OK(StatusOf(guest.Check(absl::StrCat("mount -t virtiofs -o dax=inode ", kTag, " ", kMountPoint))));
+    if (first) ASSERT_OK(StatusOf(guest.Check(SetHint(GuestPath("with")))));
+    for (const char* name : {"with", "without"}) {
+      const absl::StatusOr<bool> hint = HintInGuest(guest, GuestPath(name));
+      ASSERT_OK(StatusOf(hint));
+      EXPECT_EQ(*hint, name == std::string("with")) << name;
+      if (first) continue;
+      const absl::StatusOr<FileView> view = Observe(*machine, name);
+      ASSERT_OK(StatusOf(view));
+      EXPECT_EQ(view->guest_dax, *hint) << name;
+    }
+    ASSERT_OK(StatusOf(guest.Check(absl::StrCat("umount ", kMountPoint))));
+    const absl::StatusOr<int> status = guest.Shutdown();
+    ASSERT_OK(StatusOf(status));
+    EXPECT_EQ(*status, 0);
+  }
+}
+
+}  // namespace
+}  // namespace daxvmm::linux_test
