@@ -12,7 +12,7 @@
 #include "tests/fs_conformance/ext4_image.h"
 #include "tests/fs_conformance/fuse_volume.h"
 #include "tests/fs_conformance/host_volume.h"
-#include "tests/fs_conformance/run_case.h"
+#include "tests/fs_conformance/subject.h"
 
 namespace daxvmm::conformance {
 namespace {
@@ -56,14 +56,14 @@ class ConformanceTest : public testing::Test {
   }
   void TestBody() override {
     if (subject_ == Subject::kReference) {
-      RunCase(case_, subject_, *MakeHostVolume(dir_));
+      case_.run(*MakeHostVolume(dir_));
       return;
     }
     auto fs = fs::PassthroughFs::Create(fs::ShareOptions{.path = dir_}, nullptr);
     ASSERT_TRUE(fs.ok()) << fs.status();
     const uint64_t flags = (*fs)->optional_init_flags() | FUSE_HANDLE_KILLPRIV_V2;
     (*fs)->Init(flags);
-    RunCase(case_, subject_, *MakeFuseVolume(fs->get(), flags));
+    case_.run(*MakeFuseVolume(fs->get(), flags));
     EXPECT_EQ((*fs)->node_count(), 1u) << "lookup references are out of balance";
     EXPECT_EQ((*fs)->handle_count(), 0u);
     EXPECT_EQ((*fs)->over_forgets(), 0u);

@@ -6,7 +6,6 @@
 #include "devices/virtio_fs/fs/passthrough_fs.h"
 #include "gtest/gtest.h"
 #include "tests/fs_conformance/host_volume.h"
-#include "tests/fs_conformance/run_case.h"
 #include "tests/loopback/loopback_fixture.h"
 
 namespace daxvmm::loopback {
@@ -193,9 +192,7 @@ class MountedCase : public LoopbackTest {
  public:
   MountedCase(const conformance::Case& test_case, const fs::ShareOptions& options)
       : LoopbackTest(options), case_(test_case) {}
-  void TestBody() override {
-    conformance::RunCase(case_, conformance::Subject::kMounted, *conformance::MakeHostVolume(top_ + "/mnt"));
-  }
+  void TestBody() override { case_.run(*conformance::MakeHostVolume(top_ + "/mnt")); }
 
  private:
   const conformance::Case& case_;

@@ -102,7 +102,6 @@ void Dispatcher::StartSession(uint64_t granted, ClientDaxMode mode) {
 
 void Dispatcher::EndSession() {
   if (!alive()) return;
-  granted_ = 0;
   mode_.store(ClientDaxMode::kNoSession, std::memory_order_release);
   if (listener_ != nullptr) listener_->SessionEnded();
   fs_->Destroy();

@@ -212,6 +212,19 @@ TEST_F(HostileTest, WhatAReplyWouldHaveGivenIsTakenBackWhereItDoesNotArrive) {
       fs_.calls.erase(fs_.calls.begin());
       EXPECT_EQ(fs_.calls, c.taken_back);
     }
+    // The header alone is lost, and the payload arrives.
+    const CutOffReply no_header(0);
+    std::string payload(c.reply, '\0');
+    memory::IoVecs parts = no_header.Room();
+    parts.iov[0].iov_len = 16;
+    parts.iov.push_back({payload.data(), payload.size()});
+    fs_.calls.clear();
+    fs_.next_node = 100;
+    EXPECT_EQ(dispatcher_.Handle(in, parts), 0u);
+    ASSERT_FALSE(fs_.calls.empty());
+    fs_.calls.erase(fs_.calls.begin());
+    EXPECT_EQ(fs_.calls, c.taken_back) << "the header was lost";
+
     const CutOffReply whole(16 + c.reply);
     fs_.calls.clear();
     EXPECT_EQ(dispatcher_.Handle(in, whole.Room()), 16 + c.reply);
