@@ -1,7 +1,9 @@
 // Real programs on the loopback mount, and the conformance cases through the host's kernel.
 #include <linux/fs.h>
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "devices/virtio_fs/fs/passthrough_fs.h"
 #include "gtest/gtest.h"
@@ -187,15 +189,38 @@ TEST_F(LoopbackTest, LiveNodesAreListedByPath) {
   EXPECT_TRUE(found);
 }
 
+// What a client cannot do while it collects writes: FUSE has no way to ask the server about data that it was not sent.
+const char* WhyNotWithWriteback(const std::string& name) {
+  struct Difference {
+    const char* reason;
+    std::vector<std::string> cases;
+  };
+  static const std::vector<Difference> kDifferences = {
+      {"the server looks for data and holes, and counts blocks, before it was sent the data",
+       {"PunchHoleGivesBlocksBack", "SeekInAFullFileFindsTheEnd", "SeekWalksManyHoles", "SeekFindsDataNearAt2GiB",
+        "SeekFindsDataNearAt4GiB", "SeekFindsDataNearAt1TiB"}},
+      {"the limit of the host's file system shows at close", {"WriteBeyondTheLargestFileIsEfbig"}},
+      {"the client keeps mtime itself, and takes a truncation to the same size for no change",
+       {"TruncateToTheSameSizeMovesMtimeAndCtime"}}};
+  for (const Difference& difference : kDifferences) {
+    if (std::ranges::find(difference.cases, name) != difference.cases.end()) return difference.reason;
+  }
+  return nullptr;
+}
+
 // Each conformance case on a mount of its own.
 class MountedCase : public LoopbackTest {
  public:
   MountedCase(const conformance::Case& test_case, const fs::ShareOptions& options)
-      : LoopbackTest(options), case_(test_case) {}
-  void TestBody() override { case_.run(*conformance::MakeHostVolume(top_ + "/mnt")); }
+      : LoopbackTest(options), case_(test_case), known_(options.writeback ? WhyNotWithWriteback(test_case.name) : nullptr) {}
+  void TestBody() override {
+    if (known_ != nullptr) GTEST_SKIP() << "known difference: " << known_;
+    case_.run(*conformance::MakeHostVolume(top_ + "/mnt"));
+  }
 
  private:
   const conformance::Case& case_;
+  const char* const known_;
 };
 
 class OnlyWithLong : public testing::Test {
