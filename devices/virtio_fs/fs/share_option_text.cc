@@ -33,9 +33,9 @@ constexpr Choice<DaxHintStore> kHintStores[] = {{"auto", DaxHintStore::kAuto},
 
 // The letters of chattr(1). What a file system keeps for itself (such as e, extents) is not there to be set.
 constexpr std::pair<char, uint32_t> kFlagLetters[] = {
-    {'a', FS_APPEND_FL},  {'A', FS_NOATIME_FL}, {'c', FS_COMPR_FL},        {'C', FS_NOCOW_FL},      {'d', FS_NODUMP_FL},
-    {'D', FS_DIRSYNC_FL}, {'i', FS_IMMUTABLE_FL}, {'j', FS_JOURNAL_DATA_FL}, {'P', FS_PROJINHERIT_FL}, {'S', FS_SYNC_FL},
-    {'T', FS_TOPDIR_FL}};
+    {'a', FS_APPEND_FL},      {'A', FS_NOATIME_FL}, {'c', FS_COMPR_FL},     {'C', FS_NOCOW_FL},
+    {'d', FS_NODUMP_FL},      {'D', FS_DIRSYNC_FL}, {'i', FS_IMMUTABLE_FL}, {'j', FS_JOURNAL_DATA_FL},
+    {'P', FS_PROJINHERIT_FL}, {'S', FS_SYNC_FL},    {'T', FS_TOPDIR_FL}};
 
 // More would overflow the client's arithmetic, and means "for ever" to anybody.
 constexpr int64_t kMaxTimeoutSeconds = int64_t{365} * 24 * 60 * 60;
@@ -118,18 +118,19 @@ absl::Status SetBool(absl::string_view /*value*/, ShareOptions* options) {
 constexpr Option kOptions[] = {
     {"readonly", "", "the guest cannot change anything in it", SetBool<&ShareOptions::read_only, true>},
     {"cache", "MODE",
-     "what the guest may keep: auto (names and attributes for a second, data while the file is unchanged), always\n"
-     "(everything: nobody else changes the share), never, metadata (as always, but no data). Default: auto",
+     "what the guest may keep: auto (names and attributes for a second, data while\n"
+     "the file is unchanged), always (everything: nobody else changes the share),\n"
+     "never, metadata (as always, but no data). Default: auto",
      [](absl::string_view v, ShareOptions* o) { return Choose(v, kCacheModes, &o->cache); }},
     {"attr-timeout", "SECONDS", "how long attributes may be trusted. Default: by cache: 1, a day, 0, a day",
      [](absl::string_view v, ShareOptions* o) { return SetTimeout(v, &o->attr_timeout); }},
     {"entry-timeout", "SECONDS", "how long names may be trusted. Default: as attr-timeout's",
      [](absl::string_view v, ShareOptions* o) { return SetTimeout(v, &o->entry_timeout); }},
-    {"writeback", "", "the guest collects writes, and keeps size and mtime itself. Not with a DAX window",
+    {"writeback", "", "the guest collects writes, and keeps size and mtime itself.\nNot with a DAX window",
      SetBool<&ShareOptions::writeback, true>},
     {"uid-map", "GUEST:HOST:COUNT",
-     "COUNT uids of the guest, from GUEST on, are the host's from HOST on; the rest has no access to what it would\n"
-     "have to own. May be given again",
+     "COUNT uids of the guest, from GUEST on, are the host's from HOST on; the rest\n"
+     "has no access to what it would have to own. May be given again",
      [](absl::string_view v, ShareOptions* o) { return AddIdRange(v, &o->uid_map); }},
     {"gid-map", "GUEST:HOST:COUNT", "the same for gids",
      [](absl::string_view v, ShareOptions* o) { return AddIdRange(v, &o->gid_map); }},
@@ -140,16 +141,20 @@ constexpr Option kOptions[] = {
     {"no-xattr", "", "no extended attributes", SetBool<&ShareOptions::xattr, false>},
     {"no-acl", "", "no POSIX ACLs", SetBool<&ShareOptions::posix_acl, false>},
     {"xattr-map", "RULE",
-     "a rule on names of extended attributes, the first that matches counts: allow:PREFIX, deny:PREFIX,\n"
-     "unsupported:PREFIX, map:GUESTPREFIX:HOSTPREFIX. May be given again. Default: all pass",
+     "a rule on names of extended attributes, the first that matches counts:\n"
+     "allow:PREFIX, deny:PREFIX, unsupported:PREFIX, map:GUESTPREFIX:HOSTPREFIX.\n"
+     "May be given again. Default: all pass",
      [](absl::string_view v, ShareOptions* o) { return o->xattr_map.AddRule(v); }},
     {"announce-submounts", "", "a mount below the share is a mount of its own in the guest",
      SetBool<&ShareOptions::announce_submounts, true>},
     {"dax-hint", "STORE",
-     "where chattr +x of the guest is kept: trusted or user (an extended attribute), host (the host inode's own\n"
-     "flag), memory (until the machine ends), auto. Default: auto (the first of trusted, user, memory that works)",
+     "where chattr +x of the guest is kept: trusted or user (an extended attribute),\n"
+     "host (the host inode's own flag), memory (until the machine ends), auto.\n"
+     "Default: auto (the first of trusted, user, memory that works)",
      [](absl::string_view v, ShareOptions* o) { return Choose(v, kHintStores, &o->dax_hint_store); }},
-    {"settable-flags", "LETTERS", "inode flags, as chattr writes them, that the guest may change on the host: any of aAcCdDijPST",
+    {"settable-flags", "LETTERS",
+     "inode flags, as chattr writes them, that the guest may change on the host:\n"
+     "any of aAcCdDijPST",
      [](absl::string_view v, ShareOptions* o) { return SetFlagLetters(v, &o->settable_flags); }},
     {"max-nodes", "N", "how many inodes the guest may hold. Default: 1048576 where file handles work",
      [](absl::string_view v, ShareOptions* o) { return SetBound(v, &o->max_nodes); }},
@@ -163,11 +168,14 @@ absl::Status ApplyShareOption(absl::string_view text, ShareOptions* options) {
   const size_t equals = text.find('=');
   const absl::string_view name = text.substr(0, equals);
   const auto* option = std::ranges::find(kOptions, name, &Option::name);
-  if (option == std::end(kOptions)) return absl::InvalidArgumentError(absl::StrCat("'", name, "' is no option of a share"));
+  if (option == std::end(kOptions)) {
+    return absl::InvalidArgumentError(absl::StrCat("'", name, "' is no option of a share"));
+  }
   const bool has_value = equals != absl::string_view::npos;
   if (has_value != !option->value.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(name, has_value ? ": takes no value" : absl::StrCat(": needs a value: ", name, "=", option->value)));
+    return absl::InvalidArgumentError(has_value
+                                          ? absl::StrCat(name, ": takes no value")
+                                          : absl::StrCat(name, ": needs a value: ", name, "=", option->value));
   }
   const absl::Status status = option->apply(has_value ? text.substr(equals + 1) : "", options);
   return status.ok() ? status : absl::InvalidArgumentError(absl::StrCat(name, ": ", status.message()));
