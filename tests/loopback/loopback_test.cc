@@ -113,7 +113,9 @@ TEST_F(LoopbackTest, UmaskAndDefaultAclsCountAsOnTheHost) {
     }
     list() { (cd $1; find . -printf '%p %M %U %G
 ' | LC_ALL=C sort; find . ! -type l | LC_ALL=C sort | xargs getfacl -n -p); }
-    for acl in none d:u::rwx,d:g::rwx,d:o::rwx d:u::rwx,d:g::r-x,d:o::--- d:u::rwx,d:u:99:rw-,d:g::rwx,d:g:55:r-x,d:m::rwx,d:o::r--                d:u::rw-,d:u:99:rwx,d:g::---,d:m::r--,d:o::---; do
+    for acl in none d:u::rwx,d:g::rwx,d:o::rwx d:u::rwx,d:g::r-x,d:o::--- \
+        d:u::rwx,d:u:99:rw-,d:g::rwx,d:g:55:r-x,d:m::rwx,d:o::r-- \
+        d:u::rw-,d:u:99:rwx,d:g::---,d:m::r--,d:o::---; do
       for mask in 000 022 027 077 0777; do
         for at in mnt local; do
           d=$at/$acl.$mask; mkdir $d
@@ -212,7 +214,9 @@ const char* WhyNotWithWriteback(const std::string& name) {
 class MountedCase : public LoopbackTest {
  public:
   MountedCase(const conformance::Case& test_case, const fs::ShareOptions& options)
-      : LoopbackTest(options), case_(test_case), known_(options.writeback ? WhyNotWithWriteback(test_case.name) : nullptr) {}
+      : LoopbackTest(options),
+        case_(test_case),
+        known_(options.writeback ? WhyNotWithWriteback(test_case.name) : nullptr) {}
   void TestBody() override {
     if (known_ != nullptr) GTEST_SKIP() << "known difference: " << known_;
     case_.run(*conformance::MakeHostVolume(top_ + "/mnt"));

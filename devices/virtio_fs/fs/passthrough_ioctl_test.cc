@@ -1,5 +1,5 @@
-// The ioctls of chattr(1) as clients send them: the numbers and sizes of 64-bit and of 32-bit programs, what Linux makes
-// of them, and what only a hostile client sends.
+// The ioctls of chattr(1) as clients send them: the numbers and sizes of 64-bit and of 32-bit programs, what Linux
+// makes of them, and what only a hostile client sends.
 #include <linux/fs.h>
 
 #include <cstring>
@@ -144,8 +144,8 @@ TEST_F(PassthroughIoctlTest, WhatTheOperatorDidNotMakeSettableIsNot) {
 TEST_F(PassthroughIoctlTest, OtherNumbersAreEnotty) {
   // TCGETS of isatty(3), FIFREEZE, EXT4_IOC_SWAP_BOOT, FS_IOC_GETVERSION, and the right number with another direction.
   for (const uint64_t cmd :
-       {uint64_t{0x5401}, uint64_t{FIFREEZE}, uint64_t{_IO('f', 17)}, uint64_t{FS_IOC_GETVERSION}, uint64_t{_IO('f', 1)},
-        uint64_t{0}, uint64_t{UINT32_MAX}}) {
+       {uint64_t{0x5401}, uint64_t{FIFREEZE}, uint64_t{_IO('f', 17)}, uint64_t{FS_IOC_GETVERSION},
+        uint64_t{_IO('f', 1)}, uint64_t{0}, uint64_t{UINT32_MAX}}) {
     EXPECT_EQ(Ask("file", cmd, "", 4).error(), Errno(ENOTTY)) << cmd;
   }
 }
