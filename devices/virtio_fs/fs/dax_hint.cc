@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "absl/hash/hash.h"
+#include "devices/virtio_fs/fs/host_handle.h"
 #include "devices/virtio_fs/fs/inode_flags.h"
 #include "devices/virtio_fs/fs/safe_open.h"
 
@@ -57,6 +59,10 @@ Result<DaxHints::Subject> DaxHints::Identify(int fd) {
   if ((stx.stx_mask & STATX_BTIME) != 0) {
     subject.identity.birth_s = stx.stx_btime.tv_sec;
     subject.identity.birth_ns = stx.stx_btime.tv_nsec;
+  }
+  if (!ForgetsHandles(fd)) {
+    const Result<HostHandle> handle = HostHandle::Of(fd);
+    if (handle.ok()) subject.identity.handle = absl::HashOf(*handle);
   }
   subject.frozen = (stx.stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND)) != 0;
   return subject;

@@ -49,17 +49,18 @@ class DaxHints {
   size_t in_memory() const;
 
  private:
-  // The birth time tells apart the files that had the same number one after the other (zero where the host's file
-  // system keeps none).
+  // The birth time and the generation in the file's handle tell apart the files that had the same number one after the
+  // other (zero where the host's file system keeps none). A birth alone would not: its clock may tick 4 ms at a time.
   struct Identity {
     uint64_t device = 0;
     uint64_t inode = 0;
     int64_t birth_s = 0;
     uint32_t birth_ns = 0;
+    uint64_t handle = 0;  // a hash
     bool operator==(const Identity&) const = default;
     template <typename H>
     friend H AbslHashValue(H h, const Identity& id) {
-      return H::combine(std::move(h), id.device, id.inode, id.birth_s, id.birth_ns);
+      return H::combine(std::move(h), id.device, id.inode, id.birth_s, id.birth_ns, id.handle);
     }
   };
   struct Subject {

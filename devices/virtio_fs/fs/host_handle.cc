@@ -24,13 +24,6 @@ union LongestHandle {
   char room[sizeof(file_handle) + MAX_HANDLE_SZ];
 };
 
-// These file systems make handles that only lead to inodes which are still in the kernel's memory.
-bool ForgetsHandles(int fd) {
-  struct statfs st;
-  if (fstatfs(fd, &st) != 0) return true;
-  return st.f_type == FUSE_SUPER_MAGIC || st.f_type == MSDOS_SUPER_MAGIC;
-}
-
 // Newer kernels let lesser privileges open handles too, but then refuse files whose directory the caller may not search.
 bool MayOpenAnyHandle() {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -99,6 +92,12 @@ Result<UniqueFd> HostHandle::Open(int mount_fd) const {
   const int fd = open_by_handle_at(mount_fd, &longest.head, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return ErrnoOfOpen();
   return UniqueFd(fd);
+}
+
+bool ForgetsHandles(int fd) {
+  struct statfs st;
+  if (fstatfs(fd, &st) != 0) return true;
+  return st.f_type == FUSE_SUPER_MAGIC || st.f_type == MSDOS_SUPER_MAGIC;
 }
 
 Result<UniqueFd> OpenMountForHandles(int fd) {

@@ -10,7 +10,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
+#include "absl/strings/string_view.h"
 #include "base/unique_fd.h"
 #include "devices/virtio_fs/fuse/result.h"
 
@@ -31,6 +33,11 @@ class HostHandle {
   bool valid() const { return size_ != 0; }
   // Of the same inode, if both are of the same mount.
   bool operator==(const HostHandle& other) const;
+  template <typename H>
+  friend H AbslHashValue(H h, const HostHandle& handle) {
+    const absl::string_view bytes(reinterpret_cast<const char*>(handle.bytes()), handle.size_);
+    return H::combine(std::move(h), handle.type_, bytes);
+  }
 
   // An O_PATH descriptor of the inode, through `mount_fd`, which is open (not O_PATH) on the mount it was found on.
   // ESTALE if the inode is gone. Needs CAP_DAC_READ_SEARCH.
@@ -44,6 +51,9 @@ class HostHandle {
   uint8_t type_ = 0;
   std::array<std::byte, kInPlace> storage_;  // the bytes, or the address of a heap block of them
 };
+
+// Whether the file system of `fd` makes handles that only lead to inodes which are still in the kernel's memory.
+bool ForgetsHandles(int fd);
 
 // The mount of `fd`, if inodes on it can be held by handle: a descriptor to open handles with, tried out on `fd`
 // itself. EOPNOTSUPP if they cannot: the file system, the process's capabilities, or `fd` is no directory.
