@@ -70,7 +70,8 @@ absl::StatusOr<UniqueFd> TakeSignals() {
   return fd;
 }
 
-// Each file that the guest holds costs a descriptor: take what the hard limit allows.
+// Files that the guest has open cost descriptors, and where file handles do not work so does each one that it knows:
+// take what the hard limit allows.
 void RaiseDescriptorLimit() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;

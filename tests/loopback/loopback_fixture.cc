@@ -17,13 +17,17 @@ extern char** environ;
 
 namespace daxvmm::loopback {
 
+bool IsLong() { return getenv("DAXVMM_LONG") != nullptr; }
+
+LoopbackTest::LoopbackTest(fs::ShareOptions options) : options_(std::move(options)) {}
+
 void LoopbackTest::SetUp() {
   if (const std::string why = WhyUnavailable(); !why.empty()) GTEST_SKIP() << why;
   top_ = testing::TempDir() + "/loopback.XXXXXX";
   ASSERT_NE(mkdtemp(top_.data()), nullptr);
   ASSERT_EQ(chmod(top_.c_str(), 0755), 0);
   for (const char* name : {"/share", "/mnt", "/local"}) ASSERT_EQ(mkdir((top_ + name).c_str(), 0755), 0);
-  Mount({});
+  Mount(options_);
 }
 
 void LoopbackTest::TearDown() {

@@ -11,8 +11,15 @@
 
 namespace daxvmm::loopback {
 
+// Whether runs that take minutes are wanted: DAXVMM_LONG is in the environment.
+bool IsLong();
+
 // The directory `top_` holds share/, mnt/ (the mount of share/) and local/.
 class LoopbackTest : public testing::Test {
+ public:
+  // What SetUp mounts with.
+  explicit LoopbackTest(fs::ShareOptions options = {});
+
  protected:
   // Skips where a mount is not possible.
   void SetUp() override;
@@ -28,6 +35,9 @@ class LoopbackTest : public testing::Test {
   std::string top_;
   std::unique_ptr<fs::PassthroughFs> fs_;
   std::unique_ptr<LoopbackMount> mount_;
+
+ private:
+  const fs::ShareOptions options_;
 };
 
 }  // namespace daxvmm::loopback

@@ -40,7 +40,9 @@ int main(int argc, char** argv) {
     if (absl::ConsumePrefix(&argument, "--share-option=")) {
       const absl::Status status = daxvmm::fs::ApplyShareOption(argument, &options);
       if (!status.ok()) return Fail("--share-option: " + std::string(status.message()));
-    } else if (absl::StartsWith(argument, "--")) {
+    } else if (argument == "--share-option") {
+      return Fail("--share-option: needs a value: --share-option=OPTION");
+    } else if (absl::StartsWith(argument, "-")) {
       return Fail("unknown option " + std::string(argument));
     } else {
       paths.push_back(std::string(argument));

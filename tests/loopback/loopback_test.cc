@@ -1,4 +1,6 @@
 // Real programs on the loopback mount, and the conformance cases through the host's kernel.
+#include <linux/fs.h>
+
 #include <string>
 
 #include "devices/virtio_fs/fs/passthrough_fs.h"
@@ -96,6 +98,61 @@ TEST_F(LoopbackTest, OtherUsersFilesAreTheirs) {
             0);
 }
 
+// The client leaves the umask to the server where it grants POSIX_ACL: whoever makes whatever gets the host's modes.
+TEST_F(LoopbackTest, UmaskAndDefaultAclsCountAsOnTheHost) {
+  if (Run("command -v setfacl getfacl > /dev/null") != 0) GTEST_SKIP() << "acl is not installed";
+  if (Run("setfacl -d -m u:77:rwx local 2> /dev/null && setfacl -k local") != 0) GTEST_SKIP() << "no ACLs here";
+  static constexpr char kScript[] = R"sh(
+    make() {
+      umask $1; set -e; cd $2
+      touch file; mkdir dir; mknod fifo p; mknod node c 1 3; mknod block b 7 99; ln -s file link; ln file hard
+      mkdir -m 2751 mode; install -m 4711 /dev/null installed; cp file copy; mkdir -p dir/deep/er; touch dir/deep/er/f
+      echo x > written; mktemp -p . t.XXXXXX > name; mv $(cat name) temporary; rm name
+    }
+    list() { (cd $1; find . -printf '%p %M %U %G
+' | LC_ALL=C sort; find . ! -type l | LC_ALL=C sort | xargs getfacl -n -p); }
+    for acl in none d:u::rwx,d:g::rwx,d:o::rwx d:u::rwx,d:g::r-x,d:o::--- d:u::rwx,d:u:99:rw-,d:g::rwx,d:g:55:r-x,d:m::rwx,d:o::r--                d:u::rw-,d:u:99:rwx,d:g::---,d:m::r--,d:o::---; do
+      for mask in 000 022 027 077 0777; do
+        for at in mnt local; do
+          d=$at/$acl.$mask; mkdir $d
+          if test $acl != none; then setfacl -m $acl $d; fi
+          (make $mask $d); list $d > $at.list
+        done
+        diff mnt.list local.list || { echo "differ: $acl under $mask"; exit 1; }
+        (list share/$acl.$mask) > below.list; diff below.list local.list
+      done
+    done
+    grep -q '^user:99:rwx' mnt.list
+  )sh";
+  EXPECT_EQ(Run(kScript), 0);
+}
+
+// By a kernel's own ioctls on files and directories, which it opens for them as it likes.
+TEST_F(LoopbackTest, ChattrChangesWhatMayBeChanged) {
+  if (Run("command -v chattr lsattr > /dev/null") != 0) GTEST_SKIP() << "e2fsprogs is not installed";
+  if (Run("touch local/f; chattr +d local/f 2> /dev/null") != 0) GTEST_SKIP() << "no inode flags here";
+  Mount({.dax_hint_store = fs::DaxHintStore::kMemory, .settable_flags = FS_NODUMP_FL | FS_IMMUTABLE_FL});
+  static constexpr char kScript[] = R"sh(
+    has() { lsattr -d $1 | cut -d' ' -f1 | grep -q $2; }
+    # A mere ! would not end the script.
+    not() { if "$@" 2> err; then echo "succeeded: $*"; exit 1; fi; }
+    touch mnt/f; mkdir mnt/d; ln -s f mnt/l
+    for n in f d; do
+      chattr +d mnt/$n; has mnt/$n d; has share/$n d
+      chattr +x mnt/$n; has mnt/$n x; has mnt/$n d; not has share/$n x
+      chattr -d mnt/$n; not has mnt/$n d; not has share/$n d; has mnt/$n x
+      chattr -x mnt/$n; not has mnt/$n x
+      not chattr +a mnt/$n; grep -q 'Operation not supported' err; not has share/$n a
+      chattr +i mnt/$n; has share/$n i; not mv mnt/$n mnt/other; not touch mnt/$n/new; chattr -i mnt/$n
+    done
+    not chattr +d mnt/l
+    not setpriv --reuid 1234 --clear-groups chattr +x mnt/f; not has mnt/f x
+    mv mnt/f mnt/other; rm -r mnt/d
+  )sh";
+  EXPECT_EQ(Run(kScript), 0);
+  EXPECT_GT(mount_->request_count(FUSE_IOCTL), 0u);
+}
+
 TEST_F(LoopbackTest, ReadOnlyShareRefusesEveryChange) {
   ASSERT_EQ(Run("echo x > share/f; mkdir share/d; setfattr -n user.a -v b share/f || true"), 0);
   Mount({.read_only = true});
@@ -133,17 +190,40 @@ TEST_F(LoopbackTest, LiveNodesAreListedByPath) {
 // Each conformance case on a mount of its own.
 class MountedCase : public LoopbackTest {
  public:
-  explicit MountedCase(const conformance::Case& test_case) : case_(test_case) {}
+  MountedCase(const conformance::Case& test_case, const fs::ShareOptions& options)
+      : LoopbackTest(options), case_(test_case) {}
   void TestBody() override { case_.run(*conformance::MakeHostVolume(top_ + "/mnt")); }
 
  private:
   const conformance::Case& case_;
 };
 
+class OnlyWithLong : public testing::Test {
+ public:
+  void TestBody() override { GTEST_SKIP() << "only with --long"; }
+};
+
+// The cases with the default options; where time is no matter, with those too that change what the client caches.
 void RegisterCases() {
-  for (const conformance::Case& test_case : conformance::AllCases()) {
-    testing::RegisterTest("Mounted", test_case.name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
-                          [&test_case]() -> LoopbackTest* { return new MountedCase(test_case); });
+  struct Suite {
+    const char* name;
+    fs::ShareOptions options;
+    bool always;
+  };
+  static const Suite kSuites[] = {{"Mounted", {}, true},
+                                  {"MountedNever", {.cache = fs::CacheMode::kNever}, false},
+                                  {"MountedAlways", {.cache = fs::CacheMode::kAlways}, false},
+                                  {"MountedWriteback", {.writeback = true}, false}};
+  for (const Suite& suite : kSuites) {
+    if (!suite.always && !IsLong()) {
+      testing::RegisterTest(suite.name, "Cases", nullptr, nullptr, __FILE__, __LINE__,
+                            []() -> testing::Test* { return new OnlyWithLong; });
+      continue;
+    }
+    for (const conformance::Case& test_case : conformance::AllCases()) {
+      testing::RegisterTest(suite.name, test_case.name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
+                            [&]() -> LoopbackTest* { return new MountedCase(test_case, suite.options); });
+    }
   }
 }
 

@@ -95,8 +95,7 @@ fuse_attr PassthroughFs::MakeAttr(const PinnedInode& inode, const struct statx& 
   attr.rdev = EncodeDevice(stx.stx_rdev_major, stx.stx_rdev_minor);
   attr.blksize = stx.stx_blksize;
   inode->known_size.store(stx.stx_size, std::memory_order_relaxed);
-  const bool submounts = (session_flags_.load(std::memory_order_relaxed) & FUSE_SUBMOUNTS) != 0;
-  if (submounts && inode->is_directory() && inode->id() != kRootNode &&
+  if (Granted(FUSE_SUBMOUNTS) && inode->is_directory() && inode->id() != kRootNode &&
       (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0) {
     attr.flags |= FUSE_ATTR_SUBMOUNT;
   }

@@ -153,7 +153,7 @@ gid_t PassthroughFs::HostGroupOf(const RequestContext& ctx) const {
 }
 
 mode_t PassthroughFs::UmaskFor(uint32_t umask) const {
-  return (session_flags_.load(std::memory_order_relaxed) & FUSE_DONT_MASK) != 0 ? umask & 0777 : 0;
+  return Granted(FUSE_DONT_MASK) ? umask & 0777 : 0;
 }
 
 Result<fuse_entry_out> PassthroughFs::EntryOfNew(const RequestContext& ctx, const PinnedInode& parent,
@@ -227,7 +227,7 @@ Result<fuse::CreateReply> PassthroughFs::ReplyToCreate(UniqueFd io, UniqueFd pat
   const NodeId node(entry->nodeid);
   const Result<PinnedInode> inode = inodes_.Pin(node);
   const Result<fuse_open_out> open =
-      inode.ok() ? OpenReply(*inode, std::move(io), /*may_keep_cache=*/true) : Errno(EIO);
+      inode.ok() ? OpenReply(*inode, std::move(io)) : Errno(EIO);
   if (!open.ok()) {
     Forget(node, 1);  // the guest never learns of the reference
     return open.error();
@@ -247,7 +247,7 @@ Result<fuse::CreateReply> PassthroughFs::Create(const RequestContext& ctx, NodeI
     const ScopedKillPriv kill((in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0);
     file =
         CreateOrOpen(dir->fd(), child,
-                     {.who = *who, .umask = UmaskFor(in.umask), .mode = in.mode, .flags = static_cast<int>(in.flags)});
+                     {.who = *who, .umask = UmaskFor(in.umask), .mode = in.mode, .flags = HostFlags(in.flags)});
   }
   if (!file.ok()) return file.error();
   NewName made(dir->fd(), child, S_IFREG);
@@ -272,7 +272,7 @@ Result<fuse::CreateReply> PassthroughFs::TmpFile(const RequestContext& ctx, Node
   if (!who.ok()) return who.error();
   Result<UniqueFd> io = Errno(EIO);
   const Errno error = CallAs(*who, UmaskFor(in.umask), [&] {
-    io = CreateUnnamed(dir->fd(), static_cast<int>(in.flags), in.mode);
+    io = CreateUnnamed(dir->fd(), HostFlags(in.flags), in.mode);
     return 0;
   });
   if (!error.ok()) return error;

@@ -71,28 +71,40 @@ DirEntry EntryAt(const DirStream& stream) {
 }  // namespace
 
 Result<fuse_open_out> PassthroughFs::OpenDir(const RequestContext& /*ctx*/, NodeId node, const fuse_open_in& /*in*/) {
+  // The client takes that for "no need to", once for the whole mount.
+  if (Granted(FUSE_NO_OPENDIR_SUPPORT)) return Errno(ENOSYS);
   const Result<PinnedInode> dir = FindDirectory(node);
   if (!dir.ok()) return dir.error();
   Result<UniqueFd> fd = Reopen(dir->fd(), S_IFDIR, O_RDONLY);
   if (!fd.ok()) return fd.error();
-  return OpenReply(*dir, *std::move(fd), /*may_keep_cache=*/false);
+  return OpenReply(*dir, *std::move(fd));
 }
 
 Errno PassthroughFs::ReadDir(const RequestContext& /*ctx*/, NodeId node, const fuse_read_in& in, bool plus,
                              fuse::DirSink* sink) {
+  if (in.fh == 0 && Granted(FUSE_NO_OPENDIR_SUPPORT)) {
+    const Result<PinnedInode> dir = FindDirectory(node);
+    if (!dir.ok()) return dir.error();
+    const Result<UniqueFd> fd = Reopen(dir->fd(), S_IFDIR, O_RDONLY);
+    if (!fd.ok()) return fd.error();
+    DirStream stream;
+    return ReadStream((*fd).get(), **dir, &stream, in, plus, sink);
+  }
   const Result<std::shared_ptr<Handle>> found = FindOpenDirectory(FileHandle(in.fh), node);
   if (!found.ok()) return found.error();
   Handle& handle = **found;
-  const Result<PinnedInode> pinned = inodes_.Pin(node);
-  if (!pinned.ok()) return pinned.error();
-  const PinnedInode& dir = *pinned;
   MutexLock lock(&handle.stream_mu);
-  DirStream& stream = handle.stream;
-  if (const Errno error = Seek(handle.fd(), &stream, in.offset); !error.ok()) return error;
+  return ReadStream(handle.fd(), *handle.inode(), &handle.stream, in, plus, sink);
+}
+
+Errno PassthroughFs::ReadStream(int fd, const Inode& dir, DirStream* position, const fuse_read_in& in, bool plus,
+                                fuse::DirSink* sink) {
+  DirStream& stream = *position;
+  if (const Errno error = Seek(fd, &stream, in.offset); !error.ok()) return error;
 
   for (bool any = false;; any = true) {
     if (stream.at == stream.buffer.size()) {
-      const Result<bool> more = Fill(handle.fd(), &stream);
+      const Result<bool> more = Fill(fd, &stream);
       // What was delivered counts; the error comes back with the next READDIR, which starts where this one ends.
       if (!more.ok()) return any ? kOk : more.error();
       if (!*more) return kOk;
@@ -101,7 +113,7 @@ Errno PassthroughFs::ReadDir(const RequestContext& /*ctx*/, NodeId node, const f
     if (!sink->Fits(entry.name.size())) return any ? kOk : Errno(EINVAL);
     const bool dots = entry.name == "." || entry.name == "..";
     // The number of what lies above the share is none of the guest's business.
-    const uint64_t ino = dots && node == kRootNode ? dir->key().inode : entry.head.ino;
+    const uint64_t ino = dots && dir.id() == kRootNode ? dir.key().inode : entry.head.ino;
     const uint64_t next = static_cast<uint64_t>(entry.head.next_offset);
     std::optional<fuse_entry_out> attributes;
     if (plus) {
@@ -109,9 +121,9 @@ Errno PassthroughFs::ReadDir(const RequestContext& /*ctx*/, NodeId node, const f
           fuse_entry_out{};  // node id 0: no reference taken, and the client looks the name up when it needs it
       if (!dots) {
         const std::string name(entry.name);
-        Result<UniqueFd> fd = OpenChild(dir.fd(), name);
-        if (fd.ok()) {
-          const Result<fuse_entry_out> made = MakeEntry(*std::move(fd), node, name);
+        Result<UniqueFd> child = OpenChild(fd, name);
+        if (child.ok()) {
+          const Result<fuse_entry_out> made = MakeEntry(*std::move(child), dir.id(), name);
           if (made.ok()) attributes = *made;
         }
       }
@@ -128,10 +140,20 @@ Errno PassthroughFs::ReleaseDir(const RequestContext& /*ctx*/, NodeId node, File
 }
 
 Errno PassthroughFs::FsyncDir(const RequestContext& /*ctx*/, NodeId node, const fuse_fsync_in& in) {
-  const Result<std::shared_ptr<Handle>> dir = FindOpenDirectory(FileHandle(in.fh), node);
-  if (!dir.ok()) return dir.error();
   const bool data_only = (in.fsync_flags & FUSE_FSYNC_FDATASYNC) != 0;
-  const int rc = data_only ? fdatasync((*dir)->fd()) : fsync((*dir)->fd());
+  const auto sync = [data_only](int fd) { return data_only ? fdatasync(fd) : fsync(fd); };
+  int rc = 0;
+  if (in.fh == 0 && Granted(FUSE_NO_OPENDIR_SUPPORT)) {
+    const Result<PinnedInode> dir = FindDirectory(node);
+    if (!dir.ok()) return dir.error();
+    const Result<UniqueFd> fd = Reopen(dir->fd(), S_IFDIR, O_RDONLY);
+    if (!fd.ok()) return fd.error();
+    rc = sync((*fd).get());
+  } else {
+    const Result<std::shared_ptr<Handle>> dir = FindOpenDirectory(FileHandle(in.fh), node);
+    if (!dir.ok()) return dir.error();
+    rc = sync((*dir)->fd());
+  }
   return rc == 0 ? kOk : Errno::Last();
 }
 

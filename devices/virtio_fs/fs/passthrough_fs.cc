@@ -35,6 +35,22 @@ absl::Duration DefaultTimeout(CacheMode cache) {
   return absl::Seconds(1);
 }
 
+// The INIT flags that make the client cache as much as it is to, and no more.
+uint64_t CacheFlags(CacheMode cache) {
+  switch (cache) {
+    case CacheMode::kAuto:
+      return FUSE_AUTO_INVAL_DATA;
+    case CacheMode::kAlways:
+      return FUSE_CACHE_SYMLINKS | FUSE_NO_OPENDIR_SUPPORT;
+    case CacheMode::kNever:
+      // What is mapped shared is cached all the same, and goes when the file has changed.
+      return FUSE_AUTO_INVAL_DATA | fuse::kDirectIoAllowMmap;
+    case CacheMode::kMetadata:
+      break;
+  }
+  return fuse::kDirectIoAllowMmap;
+}
+
 timespec ValidFor(std::optional<absl::Duration> wanted, CacheMode cache) {
   return absl::ToTimespec(wanted.value_or(DefaultTimeout(cache)));
 }
@@ -121,7 +137,8 @@ std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
 }
 
 uint64_t PassthroughFs::optional_init_flags() const {
-  uint64_t flags = FUSE_AUTO_INVAL_DATA | fuse::kCreateSuppGroup;
+  uint64_t flags = fuse::kCreateSuppGroup | CacheFlags(options_.cache);
+  if (options_.writeback) flags |= FUSE_WRITEBACK_CACHE;
   // Goes without ACLs, too: the host may have given a directory a default ACL.
   if (own_umask_) flags |= FUSE_DONT_MASK;
   if (posix_acl_) flags |= uint64_t{FUSE_POSIX_ACL} | FUSE_SETXATTR_EXT;

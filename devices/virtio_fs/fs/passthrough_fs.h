@@ -166,6 +166,8 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   mode_t UmaskFor(uint32_t umask) const;
   // Gives the new inode of `fd` what it is to be born with.
   fuse::Errno LabelNew(const fuse::RequestContext& ctx, int fd) const;
+  // Whether a flag of INIT was granted in this session.
+  bool Granted(uint64_t flag) const { return (session_flags_.load(std::memory_order_relaxed) & flag) != 0; }
   // Whether the guest's ACLs are served in this session.
   bool serves_acls() const;
   // The host's name of an attribute that the guest may touch; EPERM, EOPNOTSUPP or ERANGE otherwise.
@@ -173,7 +175,13 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   // `kill_sgid`: the access ACL's setter may not keep a set-group-id bit.
   fuse::Errno SetAcl(const PinnedInode& inode, const std::string& name, absl::string_view acl, int flags,
                      bool kill_sgid) const;
-  fuse::Result<fuse_open_out> OpenReply(const PinnedInode& inode, UniqueFd fd, bool may_keep_cache);
+  // Enters what was opened as `fd`, and says what the guest may cache of it.
+  fuse::Result<fuse_open_out> OpenReply(const PinnedInode& inode, UniqueFd fd);
+  // The flags to open a file of the host with where the guest says `flags`.
+  int HostFlags(uint32_t flags) const;
+  // READDIR of the directory `dir`, which `fd` is open on, from where `stream` stands if that is where `in` wants it.
+  fuse::Errno ReadStream(int fd, const Inode& dir, DirStream* stream, const fuse_read_in& in, bool plus,
+                         fuse::DirSink* sink);
 
   // Of a regular file or a directory: read once in the inode's life, then remembered.
   DaxHint HintOf(const PinnedInode& inode) const;

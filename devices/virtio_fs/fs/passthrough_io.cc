@@ -53,13 +53,17 @@ void PassthroughFs::NoteSize(Inode& inode, uint64_t size) const {
   }
 }
 
-Result<fuse_open_out> PassthroughFs::OpenReply(const PinnedInode& inode, UniqueFd fd, bool may_keep_cache) {
+Result<fuse_open_out> PassthroughFs::OpenReply(const PinnedInode& inode, UniqueFd fd) {
   fuse_open_out out = {};
-  if (may_keep_cache && inode->is_regular()) {
+  if (options_.cache == CacheMode::kAlways) {
+    out.open_flags = FOPEN_KEEP_CACHE | (inode->is_directory() ? FOPEN_CACHE_DIR : 0);
+  } else if (inode->is_regular()) {
     // Without FOPEN_KEEP_CACHE the guest drops its pages and, for a DAX file, every other mapper's page table entries.
     // With it, it goes on with what it has: right only if nobody else has changed the file meanwhile.
     const Result<struct statx> stx = StatInode(inode.fd());
     if (stx.ok() && inode->UnchangedSinceLastOpen(*stx)) out.open_flags |= FOPEN_KEEP_CACHE;
+    // A file that the guest maps by DAX it reads through the window all the same.
+    if (options_.cache != CacheMode::kAuto) out.open_flags |= FOPEN_DIRECT_IO;
   }
   Result<OpenInode> open = inodes_.Open(inode);
   if (!open.ok()) return open.error();
@@ -69,10 +73,16 @@ Result<fuse_open_out> PassthroughFs::OpenReply(const PinnedInode& inode, UniqueF
   return out;
 }
 
+// A client that collects writes reads the rest of the pages that it writes parts of, through whatever handle it has.
+int PassthroughFs::HostFlags(uint32_t flags) const {
+  const int host = static_cast<int>(flags);
+  return Granted(FUSE_WRITEBACK_CACHE) && (host & O_ACCMODE) == O_WRONLY ? (host & ~O_ACCMODE) | O_RDWR : host;
+}
+
 Result<fuse_open_out> PassthroughFs::Open(const RequestContext& ctx, NodeId node, const fuse_open_in& in) {
   const Result<PinnedInode> inode = inodes_.Pin(node);
   if (!inode.ok()) return inode.error();
-  const int flags = static_cast<int>(in.flags);
+  const int flags = HostFlags(in.flags);
   if (options_.read_only && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0)) return Errno(EROFS);
   Result<UniqueFd> fd = Errno(EIO);
   {
@@ -81,7 +91,7 @@ Result<fuse_open_out> PassthroughFs::Open(const RequestContext& ctx, NodeId node
   }
   if (!fd.ok()) return fd.error();
   if ((flags & O_TRUNC) != 0) (*inode)->known_size.store(0, std::memory_order_relaxed);
-  return OpenReply(*inode, *std::move(fd), /*may_keep_cache=*/true);
+  return OpenReply(*inode, *std::move(fd));
 }
 
 Result<size_t> PassthroughFs::Read(const RequestContext& /*ctx*/, NodeId node, const fuse_read_in& in,
@@ -117,8 +127,9 @@ Result<size_t> PassthroughFs::Write(const RequestContext& ctx, NodeId node, cons
   std::vector<iovec> buffers = data->Take(in.size);
   std::span<iovec> left(buffers);
   // Appending is decided per write: the guest also writes back pages, at their own offsets, through whatever handle it
-  // finds, one opened with O_APPEND included.
-  const bool append = (in.flags & O_APPEND) != 0 && (in.write_flags & FUSE_WRITE_CACHE) == 0;
+  // finds, one opened with O_APPEND included. A client that collects writes knows alone where the file ends.
+  const bool append = (in.flags & O_APPEND) != 0 && (in.write_flags & FUSE_WRITE_CACHE) == 0 &&
+                      !Granted(FUSE_WRITEBACK_CACHE);
   const ScopedKillPriv kill((in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0, (*handle)->fd(), HostGroupOf(ctx));
   size_t done = 0;
   Errno error;
@@ -207,9 +218,11 @@ Result<size_t> PassthroughFs::CopyFileRange(const RequestContext& ctx, NodeId no
 }
 
 Errno PassthroughFs::SyncFs(const RequestContext& /*ctx*/, NodeId node) {
-  if (inodes_.Find(node) == nullptr) return Errno(ENOENT);
-  // syncfs(2) refuses O_PATH descriptors.
-  const Result<UniqueFd> fd = Reopen(inodes_.root_fd(), S_IFDIR, O_RDONLY);
+  const Result<PinnedInode> inode = inodes_.Pin(node);
+  if (!inode.ok()) return inode.error();
+  // syncfs(2) refuses O_PATH descriptors. Linux names the root of the share, or of a submount.
+  const int dir = (*inode)->is_directory() ? inode->fd() : inodes_.root_fd();
+  const Result<UniqueFd> fd = Reopen(dir, S_IFDIR, O_RDONLY);
   if (!fd.ok()) return fd.error();
   return syncfs((*fd).get()) == 0 ? kOk : Errno::Last();
 }

@@ -61,9 +61,7 @@ Result<std::string> Fetch(size_t most, Get get) {
 
 }  // namespace
 
-bool PassthroughFs::serves_acls() const {
-  return (session_flags_.load(std::memory_order_relaxed) & FUSE_POSIX_ACL) != 0;
-}
+bool PassthroughFs::serves_acls() const { return Granted(FUSE_POSIX_ACL); }
 
 Result<std::string> PassthroughFs::HostXattrName(const std::string& name) const {
   Result<std::string> host = options_.xattr_map.ToHost(name);
