@@ -21,6 +21,7 @@ constexpr char kRootTag[] = "rootfs";
 constexpr char kRootMountPoint[] = "/mnt/root";
 constexpr absl::Duration kProgramDeadline = absl::Minutes(15);
 constexpr unsigned kSources = 24;
+constexpr unsigned kStressSeconds = 20;
 // By their full names: busybox, whose chroot starts this in the guest, takes applets of its own for what has none.
 constexpr char kShell[] = "/usr/bin/env -i HOME=/root LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin /bin/sh -ec ";
 
@@ -203,9 +204,10 @@ TEST_P(LongProgramsTest, FioVerifiesWhatItWrote) {
 }
 
 TEST_P(LongProgramsTest, StressNgFindsNothing) {
-  InGuest("mkdir stress; stress-ng --quiet --verify --temp-path stress --timeout 2 --sequential 1 "
-          "--with chmod,copy-file,dentry,dir,fallocate,filename,link,rename,seek,symlink,utime,xattr "
-          "--dentries 200 --fallocate-bytes 4M --seek-bytes 4M --copy-file-bytes 4M");
+  InGuest(absl::StrCat("mkdir stress; stress-ng --verify --temp-path stress --timeout ", kStressSeconds,
+                       " --chmod 1 --copy-file 1 --dentry 1 --dentries 200 --dir 1 --dir-dirs 200 "
+                       "--fallocate 1 --fallocate-bytes 4M --filename 1 --flock 2 --link 1 --rename 1 "
+                       "--seek 1 --seek-size 4M --symlink 1 --utime 1 --xattr 1"));
   ExpectSame("find stress | wc -l");
 }
 
