@@ -1,9 +1,11 @@
 // FUSE_ATTR_DAX as the guest receives it: the same in every kind of reply, and only where it was agreed on.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/device/device_fixture.h"
@@ -54,6 +56,36 @@ TEST_F(DaxFlagTest, FollowsTheSizeThresholdInEveryReply) {
   ExpectEverywhere("below", 0);
   ExpectEverywhere("at", FUSE_ATTR_DAX);
   ExpectEverywhere("above", FUSE_ATTR_DAX);
+}
+
+TEST_F(DaxFlagTest, IsNeverOnFilesWithPrivileges) {
+  Mount();
+  MakeFile("file", KiB(64));
+  const uint64_t node = Lookup("file").nodeid;
+  for (const auto& [mode, flag] : {std::pair<mode_t, uint32_t>{0755, FUSE_ATTR_DAX},
+                                   {S_ISUID | 0755, 0},
+                                   {0755, FUSE_ATTR_DAX},
+                                   {S_ISGID | 0755, 0},
+                                   {S_ISGID | 0744, FUSE_ATTR_DAX}}) {
+    ASSERT_EQ(chmod(HostPath("file").c_str(), mode), 0);
+    EXPECT_EQ(GetAttr(node).flags, flag) << std::oct << mode;
+    EXPECT_EQ(Lookup("file").attr.flags, flag) << std::oct << mode;
+  }
+}
+
+TEST_F(DaxFlagTest, IsNeverOnFilesWithCapabilities) {
+  Mount();
+  MakeFile("file", KiB(64));
+  const uint64_t node = Lookup("file").nodeid;
+  EXPECT_EQ(GetAttr(node).flags, uint32_t{FUSE_ATTR_DAX});
+  // VFS_CAP_REVISION_2, and CAP_NET_RAW.
+  const uint32_t capability[] = {0x02000001, 1u << 13, 0, 0, 0};
+  if (setxattr(HostPath("file").c_str(), "security.capability", capability, sizeof(capability), 0) != 0) {
+    GTEST_SKIP() << "may not give a file capabilities";
+  }
+  EXPECT_EQ(GetAttr(node).flags, 0u);
+  ASSERT_EQ(removexattr(HostPath("file").c_str(), "security.capability"), 0);
+  EXPECT_EQ(GetAttr(node).flags, uint32_t{FUSE_ATTR_DAX});
 }
 
 TEST_F(DaxFlagTest, IsNeverOnAnythingButRegularFiles) {

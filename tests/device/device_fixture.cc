@@ -71,7 +71,7 @@ fuse_in_header DeviceFixture::Header(uint32_t opcode, uint64_t node, size_t body
   header.opcode = opcode;
   header.unique = unique_;
   header.nodeid = node;
-  header.uid = getuid();
+  header.uid = caller_;
   header.gid = getgid();
   header.pid = 1;
   return header;

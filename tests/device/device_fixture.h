@@ -3,6 +3,8 @@
 #ifndef DAXVMM_TESTS_DEVICE_DEVICE_FIXTURE_H_
 #define DAXVMM_TESTS_DEVICE_DEVICE_FIXTURE_H_
 
+#include <unistd.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -95,6 +97,7 @@ class DeviceFixture : public testing::Test {
   // What the guest would see there; nullopt where its access would fault.
   std::optional<std::string> WindowBytes(uint64_t offset, size_t size) const;
 
+  uid_t caller_ = getuid();  // in whose name requests are made
   std::string directory_;
   std::optional<memory::MappingWindow> window_;
   std::optional<dax::PolicyStore> policy_;

@@ -1,5 +1,7 @@
 // The DAX window as the guest uses it, seen from the host's side of it.
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -49,6 +51,32 @@ TEST_F(WindowTest, StoresReachTheFileAndWritesTheWindow) {
   const uint64_t fh = Open(node, O_RDWR);
   EXPECT_EQ(Write(node, fh, 1, "WRITE").error, 0);
   EXPECT_EQ(WindowBytes(kChunk, 7), "sWRITEx");
+}
+
+// A store through the mapping would leave privileges that a write clears.
+TEST_F(WindowTest, AWritableMappingClearsPrivilegesFirst) {
+  Mount(kAlwaysMount);
+  MakeFile("file", KiB(64));
+  ASSERT_EQ(chmod(HostPath("file").c_str(), S_ISUID | S_ISGID | 0755), 0);
+  const uint32_t capability[] = {0x02000001, 1u << 13, 0, 0, 0};
+  const bool capable = setxattr(HostPath("file").c_str(), "security.capability", capability, sizeof(capability), 0) == 0;
+  const auto mode = [this] {
+    struct stat st = {};
+    EXPECT_EQ(stat(HostPath("file").c_str(), &st), 0);
+    return st.st_mode & 07777;
+  };
+  const uint64_t node = Lookup("file").nodeid;
+  ASSERT_EQ(SetupMapping(node, 0, 0, kRead).error, 0);
+  EXPECT_EQ(mode(), mode_t{S_ISUID | S_ISGID | 0755}) << "reading clears nothing";
+  caller_ = 0;
+  ASSERT_EQ(SetupMapping(node, 0, 0, kReadWrite).error, 0);
+  EXPECT_EQ(mode(), mode_t{S_ISUID | S_ISGID | 0755}) << "root's writes leave these bits";
+  caller_ = 1234;
+  ASSERT_EQ(SetupMapping(node, 0, 0, kReadWrite).error, 0);
+  EXPECT_EQ(mode(), mode_t{0755});
+  if (capable) {
+    EXPECT_LT(getxattr(HostPath("file").c_str(), "security.capability", nullptr, 0), 0);
+  }
 }
 
 TEST_F(WindowTest, RefusesWhatLiesOutside) {

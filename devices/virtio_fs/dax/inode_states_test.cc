@@ -57,6 +57,38 @@ class InodeStatesTest : public ::testing::Test {
   int asked_ = 0;
 };
 
+TEST_F(InodeStatesTest, PrivilegedFilesAreNamedByTheRuleThatKeepsThemOut) {
+  states_.SessionStarted(true);
+  EXPECT_EQ(Flags({.size = 1 << 20, .mode = S_IFREG | S_ISUID | 0755, .instantiates = true}), 0u);
+  EXPECT_EQ(Only().decision_rule, "builtin:set-id");
+  // Set-group-id without execution by the group is no privilege.
+  EXPECT_EQ(Flags({.size = 1 << 20, .mode = S_IFREG | S_ISGID | 0644}), uint32_t{FUSE_ATTR_DAX});
+  EXPECT_EQ(Flags({.size = 1 << 20, .mode = S_IFREG | S_ISGID | 0654}), 0u);
+  EXPECT_EQ(Only().decision_rule, "builtin:set-id");
+  EXPECT_EQ(Flags({.size = 1 << 20}), uint32_t{FUSE_ATTR_DAX});
+  EXPECT_EQ(Only().decision_rule, "size");
+
+  const auto no_flag = [] { return false; };
+  const auto carries = [] { return true; };
+  const fuse::InodeFacts facts{.node = NodeId(2),
+                               .mode = kFile,
+                               .size = MiB(1),
+                               .persistent_dax_flag = no_flag,
+                               .security_capability = carries};
+  EXPECT_EQ(states_.AttrFlags(facts, fuse::AttrReply::kAttr, false), 0u);
+  EXPECT_EQ(Only().decision_rule, "builtin:security-capability");
+}
+
+TEST_F(InodeStatesTest, NothingIsAskedOfTheHostWithoutPerFileDax) {
+  ASSERT_TRUE(store_.Set(Named("inode"), store_.Get()->generation).ok());
+  states_.SessionStarted(false);
+  EXPECT_EQ(Lookup(2, 1 << 20, /*persistent_flag=*/true), 0u);
+  EXPECT_EQ(asked_, 0);
+  states_.SessionStarted(true);
+  EXPECT_EQ(Lookup(2, 1 << 20, /*persistent_flag=*/true), uint32_t{FUSE_ATTR_DAX});
+  EXPECT_EQ(asked_, 1);
+}
+
 TEST_F(InodeStatesTest, EveryKindOfReplySaysTheSame) {
   states_.SessionStarted(true);
   EXPECT_EQ(Lookup(2, 32768), uint32_t{FUSE_ATTR_DAX});

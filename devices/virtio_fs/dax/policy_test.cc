@@ -62,6 +62,38 @@ std::string ErrorOf(const Policy& policy) {
   return std::string(status.message());
 }
 
+TEST(DecideTest, SetIdFilesAreNeverDax) {
+  const Policy always = Named("always");
+  const auto flag = [] { return true; };
+  const Facts facts{.share_tag = "share", .regular_file = true, .set_id = true, .size = GiB(1), .persistent_dax_flag = flag};
+  for (const Policy& policy : {always, Named("inode"), DefaultPolicy()}) {
+    EXPECT_EQ(Decide(policy, facts), (Decision{.dax = false, .rule = "builtin:set-id"}));
+  }
+}
+
+TEST(DecideTest, FilesWithCapabilitiesAreNeverDaxAndAreAskedOnlyWhereItMatters) {
+  int asked = 0;
+  bool carries = true;
+  const auto capability = [&] {
+    ++asked;
+    return carries;
+  };
+  const auto flag = [] { return false; };
+  const Facts facts{.share_tag = "share",
+                    .regular_file = true,
+                    .size = GiB(1),
+                    .persistent_dax_flag = flag,
+                    .security_capability = capability};
+  EXPECT_EQ(Decide(Named("always"), facts), (Decision{.dax = false, .rule = "builtin:security-capability"}));
+  EXPECT_EQ(asked, 1);
+  carries = false;
+  EXPECT_EQ(Decide(Named("always"), facts), (Decision{.dax = true, .rule = "default"}));
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(Decide(Named("never"), facts), (Decision{.dax = false, .rule = "default"}));
+  EXPECT_EQ(Decide(Named("inode"), facts), (Decision{.dax = false, .rule = "default"}));
+  EXPECT_EQ(asked, 2) << "no rule says DAX";
+}
+
 TEST(DecideTest, DefaultPolicyTurnsAt32KiB) {
   const Policy policy = DefaultPolicy();
   EXPECT_EQ(Ask(policy, {.size = 32767}), (Verdict{false, "default", 0}));
