@@ -17,8 +17,7 @@ constexpr absl::string_view kLetters = "KMGT";
 }  // namespace
 
 absl::StatusOr<ByteCount> ParseSize(absl::string_view text) {
-  absl::Status bad =
-      absl::InvalidArgumentError(absl::StrCat("'", text, "' is not a size such as 512K, 64M or 2G"));
+  absl::Status bad = absl::InvalidArgumentError(absl::StrCat("'", text, "' is not a size such as 512K, 64M or 2G"));
   std::string digits = absl::AsciiStrToUpper(text);
   unsigned shift = 0;
   absl::string_view rest = digits;

@@ -90,8 +90,8 @@ int Run(const std::string& base, uint64_t inodes, uint64_t max_descriptors) {
       return 1;
     }
   }
-  auto created = PassthroughFs::Create({.path = dir, .max_nodes = 2 * inodes + 2, .max_descriptors = max_descriptors},
-                                       nullptr);
+  auto created =
+      PassthroughFs::Create({.path = dir, .max_nodes = 2 * inodes + 2, .max_descriptors = max_descriptors}, nullptr);
   if (!created.ok()) {
     fprintf(stderr, "%s\n", created.status().ToString().c_str());
     return 1;

@@ -19,8 +19,9 @@ absl::Status ValidateTogether(const ShareConfig& share) {
   };
   const fs::ShareOptions& options = share.options;
   if (options.writeback && share.dax_window != ByteCount(0)) {
-    return refuse("writeback does not go with dax-window: the guest keeps mtime itself then, and stores through the "
-                  "window would leave it as it was");
+    return refuse(
+        "writeback does not go with dax-window: the guest keeps mtime itself then, and stores through the "
+        "window would leave it as it was");
   }
   if (options.writeback && (options.cache == fs::CacheMode::kNever || options.cache == fs::CacheMode::kMetadata)) {
     return refuse("writeback does not go with cache=never or cache=metadata, which have the guest keep no data");

@@ -78,9 +78,8 @@ std::vector<FlagSpec> Flags(RunOptions* options) {
                     "                          mapped into the guest instead of copied. It costs the guest 1/64 of\n",
                     "                          SIZE in memory\n",
                     "policy=POLICY             rules for this share that stand before those of --policy\n",
-                    fs::DescribeShareOptions(),
-                    "A comma in a value is written twice. May be given up to ", layout::kMaxVirtioDevices,
-                    " times: one interrupt line each."),
+                    fs::DescribeShareOptions(), "A comma in a value is written twice. May be given up to ",
+                    layout::kMaxVirtioDevices, " times: one interrupt line each."),
        [machine](absl::string_view v) -> absl::Status {
          ASSIGN_OR_RETURN(ShareConfig share, ParseShare(v));
          machine->shares.push_back(std::move(share));

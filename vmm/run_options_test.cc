@@ -69,7 +69,8 @@ TEST(RunOptionsTest, HelpAsksForNothingElse) {
   const auto options = ParseRunOptions(arguments);
   ASSERT_TRUE(options.ok());
   EXPECT_TRUE(options->help);
-  for (const char* flag : {"--kernel", "--share", "--control", "--policy", "Exit status", "dax-window=SIZE", "uid-map=", "xattr-map="}) {
+  for (const char* flag :
+       {"--kernel", "--share", "--control", "--policy", "Exit status", "dax-window=SIZE", "uid-map=", "xattr-map="}) {
     EXPECT_NE(RunHelp().find(flag), std::string::npos) << flag;
   }
 }
@@ -78,8 +79,7 @@ TEST(RunOptionsTest, ErrorsAreOneLineThatNamesTheFlag) {
   EXPECT_EQ(Error({"--mem", "lots"}), "--mem: 'lots' is not a size such as 512K, 64M or 2G");
   EXPECT_EQ(Error({"--mem", "1M"}), "--mem: 1 MiB is not between 32 MiB and 1 TiB");
   EXPECT_EQ(Error({"--cpus", "-1"}), "--cpus: '-1' is not a number of CPUs");
-  EXPECT_EQ(Error({"--share", "path=/a,tag=x,color=red"}),
-            "--share: 'color' is no option of a share");
+  EXPECT_EQ(Error({"--share", "path=/a,tag=x,color=red"}), "--share: 'color' is no option of a share");
   EXPECT_EQ(Error({"--share", "path=/a,tag="}), "--share: tag= is missing or empty");
   EXPECT_EQ(Error({"--share", "path=/a,tag=x,dax-window=3M"}),
             "--share: tag 'x': dax-window=3 MiB is not a multiple of 2 MiB");
@@ -88,8 +88,7 @@ TEST(RunOptionsTest, ErrorsAreOneLineThatNamesTheFlag) {
   EXPECT_EQ(Error({"--share", "path=/a,tag=x,cache=perhaps"}),
             "--share: cache: 'perhaps' is not one of auto, always, never, metadata");
   EXPECT_EQ(Error({"--share", "path=/a,tag=x,no-xattr=1"}), "--share: no-xattr: takes no value");
-  EXPECT_EQ(Error({"--share", "path=/a,tag=x,uid-map"}),
-            "--share: uid-map: needs a value: uid-map=GUEST:HOST:COUNT");
+  EXPECT_EQ(Error({"--share", "path=/a,tag=x,uid-map"}), "--share: uid-map: needs a value: uid-map=GUEST:HOST:COUNT");
   EXPECT_EQ(Error({"--share", "path=/a,tag=x,writeback,dax-window=2M"}).substr(0, 58),
             "--share: tag 'x': writeback does not go with dax-window: t");
   EXPECT_EQ(Error({"--policy", "sometimes"}).substr(0, 10), "--policy: ");

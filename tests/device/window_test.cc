@@ -59,7 +59,8 @@ TEST_F(WindowTest, AWritableMappingClearsPrivilegesFirst) {
   MakeFile("file", KiB(64));
   ASSERT_EQ(chmod(HostPath("file").c_str(), S_ISUID | S_ISGID | 0755), 0);
   const uint32_t capability[] = {0x02000001, 1u << 13, 0, 0, 0};
-  const bool capable = setxattr(HostPath("file").c_str(), "security.capability", capability, sizeof(capability), 0) == 0;
+  const bool capable =
+      setxattr(HostPath("file").c_str(), "security.capability", capability, sizeof(capability), 0) == 0;
   const auto mode = [this] {
     struct stat st = {};
     EXPECT_EQ(stat(HostPath("file").c_str(), &st), 0);

@@ -15,7 +15,14 @@ constexpr char kAccess[] = "system.posix_acl_access";
 constexpr char kDefault[] = "system.posix_acl_default";
 
 // include/uapi/linux/posix_acl.h and posix_acl_xattr.h.
-enum Tag : uint16_t { kOwner = 0x01, kNamedUser = 0x02, kOwningGroup = 0x04, kNamedGroup = 0x08, kMask = 0x10, kOther = 0x20 };
+enum Tag : uint16_t {
+  kOwner = 0x01,
+  kNamedUser = 0x02,
+  kOwningGroup = 0x04,
+  kNamedGroup = 0x08,
+  kMask = 0x10,
+  kOther = 0x20
+};
 struct AclEntry {
   Tag tag;
   uint16_t permissions;
@@ -42,10 +49,14 @@ std::string Minimal(mode_t mode) {
 std::string WithUser(uint16_t owner, uid_t user, uint16_t permissions, uint16_t group, uint16_t mask, uint16_t other) {
   return Acl({{kOwner, owner}, {kNamedUser, permissions, user}, {kOwningGroup, group}, {kMask, mask}, {kOther, other}});
 }
-std::string WithGroup(uint16_t owner, uint16_t group, gid_t named, uint16_t permissions, uint16_t mask, uint16_t other) {
-  return Acl({{kOwner, owner}, {kOwningGroup, group}, {kNamedGroup, permissions, named}, {kMask, mask}, {kOther, other}});
+std::string WithGroup(uint16_t owner, uint16_t group, gid_t named, uint16_t permissions, uint16_t mask,
+                      uint16_t other) {
+  return Acl(
+      {{kOwner, owner}, {kOwningGroup, group}, {kNamedGroup, permissions, named}, {kMask, mask}, {kOther, other}});
 }
-int Get(Volume& v, const std::string& path, const char* name, std::string* value) { return v.GetXattr(path, name, value); }
+int Get(Volume& v, const std::string& path, const char* name, std::string* value) {
+  return v.GetXattr(path, name, value);
+}
 std::string Value(Volume& v, const std::string& path, const char* name) {
   std::string value;
   EXPECT_EQ(Get(v, path, name, &value), 0) << path;
@@ -63,20 +74,20 @@ void AddInheritanceCases(std::vector<Case>* cases) {
     int (*make)(Volume& v);
     mode_t mode;  // of d/n
   };
-  const auto* const kinds = new std::vector<Made>{
-      {"File", [](Volume& v) { return OpenError(v, "d/n", O_CREAT | O_EXCL | O_RDWR); }, 0640},
-      {"Directory", [](Volume& v) { return v.MkDir("d/n", 0777); }, 0770},
-      {"Fifo", [](Volume& v) { return v.MkNod("d/n", S_IFIFO | 0666, 0, 0); }, 0660},
-      {"Node", [](Volume& v) { return v.MkNod("d/n", S_IFREG | 0666, 0, 0); }, 0660},
-      {"TemporaryFile",
-       [](Volume& v) {
-         int fd = -1;
-         const int error = v.OpenTemporary("d", O_RDWR, 0666, &fd);
-         if (error != 0) return error;
-         const int linked = v.LinkOpen(fd, "d/n");
-         return linked != 0 ? linked : v.Close(fd);
-       },
-       0660}};
+  const auto* const kinds =
+      new std::vector<Made>{{"File", [](Volume& v) { return OpenError(v, "d/n", O_CREAT | O_EXCL | O_RDWR); }, 0640},
+                            {"Directory", [](Volume& v) { return v.MkDir("d/n", 0777); }, 0770},
+                            {"Fifo", [](Volume& v) { return v.MkNod("d/n", S_IFIFO | 0666, 0, 0); }, 0660},
+                            {"Node", [](Volume& v) { return v.MkNod("d/n", S_IFREG | 0666, 0, 0); }, 0660},
+                            {"TemporaryFile",
+                             [](Volume& v) {
+                               int fd = -1;
+                               const int error = v.OpenTemporary("d", O_RDWR, 0666, &fd);
+                               if (error != 0) return error;
+                               const int linked = v.LinkOpen(fd, "d/n");
+                               return linked != 0 ? linked : v.Close(fd);
+                             },
+                             0660}};
   for (const Made& made : *kinds) {
     cases->push_back({std::string("DefaultAclShapesANew") + made.name, [&made](Volume& v) {
                         MakeDirectory(v, "d", 0777);

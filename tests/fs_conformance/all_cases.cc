@@ -8,10 +8,9 @@ namespace daxvmm::conformance {
 const std::vector<Case>& AllCases() {
   static const auto* const all = [] {
     auto* list = new std::vector<Case>;
-    for (const auto family :
-         {NameCases, LinkCases, RenameCases, DirectoryCases, DataCases, SparseCases, AttributeCases, TimeCases,
-          PermissionCases, CreationCases, SetIdCases, XattrCases, AclCases, TemporaryCases, ErrorCases, MappedCases,
-          FlagCases}) {
+    for (const auto family : {NameCases, LinkCases, RenameCases, DirectoryCases, DataCases, SparseCases, AttributeCases,
+                              TimeCases, PermissionCases, CreationCases, SetIdCases, XattrCases, AclCases,
+                              TemporaryCases, ErrorCases, MappedCases, FlagCases}) {
       std::vector<Case> cases = family();
       list->insert(list->end(), std::make_move_iterator(cases.begin()), std::make_move_iterator(cases.end()));
     }

@@ -113,9 +113,9 @@ std::vector<Case> DirectoryCases() {
          ASSERT_EQ(v.MkNod("d/socket", S_IFSOCK | 0644, 0, 0), 0);
          ASSERT_EQ(v.MkNod("d/char", S_IFCHR | 0644, 1, 3), 0);
          ASSERT_EQ(v.MkNod("d/block", S_IFBLK | 0644, 7, 200), 0);
-         const std::map<std::string, unsigned> expected = {
-             {".", DT_DIR},     {"..", DT_DIR},    {"file", DT_REG},    {"dir", DT_DIR},  {"link", DT_LNK},
-             {"fifo", DT_FIFO}, {"socket", DT_SOCK}, {"char", DT_CHR}, {"block", DT_BLK}};
+         const std::map<std::string, unsigned> expected = {{".", DT_DIR},       {"..", DT_DIR},   {"file", DT_REG},
+                                                           {"dir", DT_DIR},     {"link", DT_LNK}, {"fifo", DT_FIFO},
+                                                           {"socket", DT_SOCK}, {"char", DT_CHR}, {"block", DT_BLK}};
          std::map<std::string, unsigned> got;
          for (const DirEntry& entry : EntriesOf(v, "d")) got[entry.name] = entry.type;
          EXPECT_EQ(got, expected);
@@ -194,9 +194,14 @@ std::vector<Case> DirectoryCases() {
          Fill(v, "d", 300);
          MakeDirectory(v, "e");
          std::vector<DirEntry> entries;
-         ASSERT_EQ(v.List("d", [&] {
-           for (int i = 0; i < 50; ++i) EXPECT_EQ(v.Rename("d/" + Name("file", i), "e/" + Name("file", i), 0), 0);
-         }, &entries), 0);
+         ASSERT_EQ(v.List(
+                       "d",
+                       [&] {
+                         for (int i = 0; i < 50; ++i)
+                           EXPECT_EQ(v.Rename("d/" + Name("file", i), "e/" + Name("file", i), 0), 0);
+                       },
+                       &entries),
+                   0);
          const std::vector<std::string> names = Names(entries);
          for (int i = 50; i < 300; ++i) EXPECT_EQ(std::count(names.begin(), names.end(), Name("file", i)), 1) << i;
        }},

@@ -17,7 +17,12 @@ struct Operation {
 constexpr Operation kOperations[] = {
     {"Open", [](Volume& v, const std::string& path) { return OpenError(v, path, O_RDONLY); }, false},
     {"Create", [](Volume& v, const std::string& path) { return OpenError(v, path, O_CREAT | O_RDWR); }, true},
-    {"Stat", [](Volume& v, const std::string& path) { Attributes a; return v.Stat(path, &a); }, false},
+    {"Stat",
+     [](Volume& v, const std::string& path) {
+       Attributes a;
+       return v.Stat(path, &a);
+     },
+     false},
     {"Truncate", [](Volume& v, const std::string& path) { return v.Truncate(path, 0); }, false},
     {"Chmod", [](Volume& v, const std::string& path) { return v.Chmod(path, 0600); }, false},
     {"Chown", [](Volume& v, const std::string& path) { return v.Chown(path, 1, 1); }, false},
@@ -25,7 +30,12 @@ constexpr Operation kOperations[] = {
     {"Mkdir", [](Volume& v, const std::string& path) { return v.MkDir(path, 0755); }, true},
     {"Mknod", [](Volume& v, const std::string& path) { return v.MkNod(path, S_IFIFO | 0644, 0, 0); }, true},
     {"Symlink", [](Volume& v, const std::string& path) { return v.SymLink("x", path); }, true},
-    {"Readlink", [](Volume& v, const std::string& path) { std::string target; return v.ReadLink(path, &target); }, false},
+    {"Readlink",
+     [](Volume& v, const std::string& path) {
+       std::string target;
+       return v.ReadLink(path, &target);
+     },
+     false},
     {"LinkFrom", [](Volume& v, const std::string& path) { return v.Link(path, "new"); }, false},
     {"LinkTo", [](Volume& v, const std::string& path) { return v.Link("file", path); }, true},
     {"Unlink", [](Volume& v, const std::string& path) { return v.Unlink(path); }, false},
@@ -33,10 +43,18 @@ constexpr Operation kOperations[] = {
     {"RenameFrom", [](Volume& v, const std::string& path) { return v.Rename(path, "new", 0); }, false},
     {"RenameTo", [](Volume& v, const std::string& path) { return v.Rename("file", path, 0); }, true},
     {"List",
-     [](Volume& v, const std::string& path) { std::vector<DirEntry> entries; return v.List(path, {}, &entries); }, false},
+     [](Volume& v, const std::string& path) {
+       std::vector<DirEntry> entries;
+       return v.List(path, {}, &entries);
+     },
+     false},
     {"Setxattr", [](Volume& v, const std::string& path) { return v.SetXattr(path, "user.x", "1", 0); }, false},
     {"Getxattr",
-     [](Volume& v, const std::string& path) { std::string value; return v.GetXattr(path, "user.x", &value); }, false},
+     [](Volume& v, const std::string& path) {
+       std::string value;
+       return v.GetXattr(path, "user.x", &value);
+     },
+     false},
     {"Access", [](Volume& v, const std::string& path) { return v.Access(path, 0); }, false},
 };
 

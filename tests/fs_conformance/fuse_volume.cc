@@ -92,9 +92,8 @@ class FuseVolume : public Volume {
     const auto made = fs_->TmpFile(MakerContext(dir.id), dir.id, in);
     if (!made.ok()) return made.error().value();
     *fd = next_fd_++;
-    files_.emplace(*fd, OpenFile{.flags = static_cast<uint32_t>(flags),
-                                 .node = NodeId(made->entry.nodeid),
-                                 .fh = made->open.fh});
+    files_.emplace(
+        *fd, OpenFile{.flags = static_cast<uint32_t>(flags), .node = NodeId(made->entry.nodeid), .fh = made->open.fh});
     return 0;
   }
   int Close(int fd) override {
@@ -261,17 +260,20 @@ class FuseVolume : public Volume {
     fuse_mkdir_in in = {};
     in.mode = Masked(mode);
     in.umask = umask_;
-    return Make(path, [&](NodeId dir, const std::string& name) { return fs_->MkDir(MakerContext(dir), dir, name, in); });
+    return Make(path,
+                [&](NodeId dir, const std::string& name) { return fs_->MkDir(MakerContext(dir), dir, name, in); });
   }
   int MkNod(const std::string& path, mode_t mode, uint32_t major, uint32_t minor) override {
     fuse_mknod_in in = {};
     in.mode = Masked(mode);
     in.umask = umask_;
     in.rdev = (minor & 0xff) | (major << 8) | ((minor & ~0xffu) << 12);
-    return Make(path, [&](NodeId dir, const std::string& name) { return fs_->MkNod(MakerContext(dir), dir, name, in); });
+    return Make(path,
+                [&](NodeId dir, const std::string& name) { return fs_->MkNod(MakerContext(dir), dir, name, in); });
   }
   int SymLink(const std::string& target, const std::string& path) override {
-    return Make(path, [&](NodeId dir, const std::string& name) { return fs_->SymLink(MakerContext(dir), dir, name, target); });
+    return Make(
+        path, [&](NodeId dir, const std::string& name) { return fs_->SymLink(MakerContext(dir), dir, name, target); });
   }
   int ReadLink(const std::string& path, std::string* target) override {
     const Node node(this, path);
@@ -325,8 +327,7 @@ class FuseVolume : public Volume {
     for (const SmallSink::Entry& entry : sink.entries) {
       if (!Agrees(dir.node, plus, entry)) error = EBADMSG;
       if (entry.node != 0) fs_->Forget(NodeId(entry.node), 1);
-      entries->push_back(
-          {.name = entry.name, .ino = entry.ino, .type = entry.type, .next_offset = entry.next_offset});
+      entries->push_back({.name = entry.name, .ino = entry.ino, .type = entry.type, .next_offset = entry.next_offset});
     }
     return error;
   }

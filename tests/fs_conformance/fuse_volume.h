@@ -9,9 +9,10 @@
 
 namespace daxvmm::conformance {
 
-// `flags` are those that `fs` was initialised with. Plays Linux's part: applies the umask unless FUSE_DONT_MASK is among
-// them, and asks for set-id bits to be cleared where the caller is not root. Gives back every lookup reference that it takes. Lists with READDIRPLUS and READDIR in turn, and reports an error
-// (EBADMSG) where the two disagree with LOOKUP.
+// `flags` are those that `fs` was initialised with. Plays Linux's part: applies the umask unless FUSE_DONT_MASK is
+// among them, and asks for set-id bits to be cleared where the caller is not root. Gives back every lookup reference
+// that it takes. Lists with READDIRPLUS and READDIR in turn, and reports an error (EBADMSG) where the two disagree with
+// LOOKUP.
 std::unique_ptr<Volume> MakeFuseVolume(fuse::FileSystem* fs, uint64_t flags);
 
 }  // namespace daxvmm::conformance

@@ -151,8 +151,7 @@ class HostVolume : public Volume {
     return Status(munmap(map, size));
   }
   int MapWrite(int fd, uint64_t offset, const std::string& data) override {
-    void* const map =
-        mmap(nullptr, data.size(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(offset));
+    void* const map = mmap(nullptr, data.size(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(offset));
     if (map == MAP_FAILED) return errno;
     memcpy(map, data.data(), data.size());
     return Status(munmap(map, data.size()));

@@ -124,16 +124,10 @@ constexpr FileOperation kFileOperations[] = {
     {"ChownToAForeignGroup", [](Volume& v) { return v.Chown("f", kKeepUid, 999); }, EPERM, EPERM, EPERM, EPERM, EPERM},
     {"ChownToAnotherUser", [](Volume& v) { return v.Chown("f", 999, kKeepGid); }, EPERM, EPERM, EPERM, EPERM, EPERM},
     {"SetTimes", [](Volume& v) { return v.SetTimes("f", {1, 0}, {2, 0}); }, 0, EPERM, EPERM, EPERM, EPERM},
-    {"SetTimesToNow",
-     [](Volume& v) {
-       return v.SetTimes("f", {0, UTIME_NOW}, {0, UTIME_NOW});
-     },
-     0, 0, 0, EACCES, EACCES},
-    {"SetTimesToNowAndOmit",
-     [](Volume& v) {
-       return v.SetTimes("f", {0, UTIME_NOW}, {0, UTIME_OMIT});
-     },
-     0, EPERM, EPERM, EPERM, EPERM},
+    {"SetTimesToNow", [](Volume& v) { return v.SetTimes("f", {0, UTIME_NOW}, {0, UTIME_NOW}); }, 0, 0, 0, EACCES,
+     EACCES},
+    {"SetTimesToNowAndOmit", [](Volume& v) { return v.SetTimes("f", {0, UTIME_NOW}, {0, UTIME_OMIT}); }, 0, EPERM,
+     EPERM, EPERM, EPERM},
 };
 
 void AddFileCases(std::vector<Case>* cases) {
@@ -142,7 +136,7 @@ void AddFileCases(std::vector<Case>* cases) {
     mode_t mode;
     uid_t uid;
     gid_t gid;
-    int FileOperation::*expected;
+    int FileOperation::* expected;
   };
   for (const Class& who : {Class{"ByTheOwner", 0600, kUser, 0, &FileOperation::by_owner},
                            {"ByTheGroup", 0060, 0, kGroup, &FileOperation::by_group},
@@ -170,14 +164,30 @@ void AddSearchCases(std::vector<Case>* cases) {
     int (*run)(Volume& v);
   };
   constexpr Operation kOperations[] = {
-      {"Stat", [](Volume& v) { Attributes a; return v.Stat("d/f", &a); }},
+      {"Stat",
+       [](Volume& v) {
+         Attributes a;
+         return v.Stat("d/f", &a);
+       }},
       {"Open", [](Volume& v) { return OpenError(v, "d/f", O_RDONLY); }},
-      {"Readlink", [](Volume& v) { std::string target; return v.ReadLink("d/l", &target); }},
+      {"Readlink",
+       [](Volume& v) {
+         std::string target;
+         return v.ReadLink("d/l", &target);
+       }},
       {"Access", [](Volume& v) { return v.Access("d/f", F_OK); }},
       {"Chmod", [](Volume& v) { return v.Chmod("d/f", 0644); }},
       {"SetTimes", [](Volume& v) { return v.SetTimes("d/f", {1, 0}, {2, 0}); }},
-      {"Getxattr", [](Volume& v) { std::string value; return v.GetXattr("d/f", "user.x", &value); }},
-      {"List", [](Volume& v) { std::vector<DirEntry> entries; return v.List("d/e", {}, &entries); }},
+      {"Getxattr",
+       [](Volume& v) {
+         std::string value;
+         return v.GetXattr("d/f", "user.x", &value);
+       }},
+      {"List",
+       [](Volume& v) {
+         std::vector<DirEntry> entries;
+         return v.List("d/e", {}, &entries);
+       }},
       {"LinkOf", [](Volume& v) { return v.Link("d/f", "o/new"); }},
   };
   for (const Operation& operation : kOperations) {

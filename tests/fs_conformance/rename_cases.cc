@@ -79,15 +79,15 @@ void AddKindCases(std::vector<Case>* cases) {
     const char* name;
     uint32_t flags;
   };
-  for (const Way& way : {Way{"Rename", 0}, {"RenameNoreplace", RENAME_NOREPLACE}, {"RenameExchange", RENAME_EXCHANGE}}) {
+  for (const Way& way :
+       {Way{"Rename", 0}, {"RenameNoreplace", RENAME_NOREPLACE}, {"RenameExchange", RENAME_EXCHANGE}}) {
     for (const KindName& from : kKinds) {
       for (const KindName& to : kKinds) {
         // One case is enough for what is not there.
         if (from.kind == Kind::kMissing && to.kind != Kind::kMissing) continue;
-        cases->push_back({std::string(way.name) + "Of" + from.name + "Onto" + to.name,
-                          [from = from.kind, to = to.kind, flags = way.flags](Volume& v) {
-                            RenameKinds(v, from, to, flags);
-                          }});
+        cases->push_back(
+            {std::string(way.name) + "Of" + from.name + "Onto" + to.name,
+             [from = from.kind, to = to.kind, flags = way.flags](Volume& v) { RenameKinds(v, from, to, flags); }});
       }
     }
   }

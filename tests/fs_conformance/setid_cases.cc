@@ -11,8 +11,8 @@ namespace {
 
 // cap_net_raw, permitted and effective (VFS_CAP_REVISION_2).
 const std::string& Capability() {
-  static const auto* const value = new std::string(
-      "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 20);
+  static const auto* const value =
+      new std::string("\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 20);
   return *value;
 }
 

@@ -1,9 +1,9 @@
 // Times: which operation moves which, and which values are kept.
-#include <sys/stat.h>
-#include <sys/xattr.h>
-#include <stdio.h>
 #include <linux/falloc.h>
 #include <sched.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include <cerrno>
 
@@ -85,8 +85,7 @@ std::vector<Operation> Operations() {
       {"OpenWithTruncMovesMtimeAndCtime", "d/f", kBoth,
        [](Volume& v) { EXPECT_EQ(OpenError(v, "d/f", O_RDWR | O_TRUNC), 0); }},
       {"TruncateMovesMtimeAndCtime", "d/f", kBoth, [](Volume& v) { EXPECT_EQ(v.Truncate("d/f", 3), 0); }},
-      {"TruncateToTheSameSizeMovesMtimeAndCtime", "d/f", kBoth,
-       [](Volume& v) { EXPECT_EQ(v.Truncate("d/f", 10), 0); }},
+      {"TruncateToTheSameSizeMovesMtimeAndCtime", "d/f", kBoth, [](Volume& v) { EXPECT_EQ(v.Truncate("d/f", 10), 0); }},
       {"GrowingTruncateMovesMtimeAndCtime", "d/f", kBoth, [](Volume& v) { EXPECT_EQ(v.Truncate("d/f", 300), 0); }},
       {"FtruncateToTheSameSizeMovesMtimeAndCtime", "d/f", kBoth,
        [](Volume& v) {
@@ -169,23 +168,23 @@ void AddSettingCases(std::vector<Case>* cases) {
   const Wanted values[] = {{"Set", {123456, 789}}, {"Now", kNow}, {"Omitted", kOmit}};
   for (const Wanted& atime : values) {
     for (const Wanted& mtime : values) {
-      cases->push_back({std::string("Atime") + atime.name + "Mtime" + mtime.name,
-                        [a = atime.value, m = mtime.value](Volume& v) {
-                          Put(v, "f", "x");
-                          ASSERT_EQ(v.SetTimes("f", {1000, 1}, {2000, 2}), 0);
-                          const timespec start = {time(nullptr) - 2, 0};
-                          ASSERT_EQ(v.SetTimes("f", a, m), 0);
-                          const Attributes got = AttributesOf(v, "f");
-                          const auto check = [&](timespec wanted, timespec old, timespec now) {
-                            if (wanted.tv_nsec == UTIME_NOW) {
-                              EXPECT_TRUE(Before(start, now));
-                            } else {
-                              EXPECT_TRUE(Same(now, wanted.tv_nsec == UTIME_OMIT ? old : wanted));
-                            }
-                          };
-                          check(a, {1000, 1}, got.atime);
-                          check(m, {2000, 2}, got.mtime);
-                        }});
+      cases->push_back(
+          {std::string("Atime") + atime.name + "Mtime" + mtime.name, [a = atime.value, m = mtime.value](Volume& v) {
+             Put(v, "f", "x");
+             ASSERT_EQ(v.SetTimes("f", {1000, 1}, {2000, 2}), 0);
+             const timespec start = {time(nullptr) - 2, 0};
+             ASSERT_EQ(v.SetTimes("f", a, m), 0);
+             const Attributes got = AttributesOf(v, "f");
+             const auto check = [&](timespec wanted, timespec old, timespec now) {
+               if (wanted.tv_nsec == UTIME_NOW) {
+                 EXPECT_TRUE(Before(start, now));
+               } else {
+                 EXPECT_TRUE(Same(now, wanted.tv_nsec == UTIME_OMIT ? old : wanted));
+               }
+             };
+             check(a, {1000, 1}, got.atime);
+             check(m, {2000, 2}, got.mtime);
+           }});
     }
   }
 }

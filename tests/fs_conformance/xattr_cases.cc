@@ -23,7 +23,8 @@ int GetError(Volume& v, const std::string& path, const std::string& name) {
 std::vector<std::string> List(Volume& v, const std::string& path) {
   std::vector<std::string> names;
   EXPECT_EQ(v.ListXattr(path, &names), 0);
-  std::erase_if(names, [](const std::string& name) { return name == "security.selinux" || name == "security.SMACK64"; });
+  std::erase_if(names,
+                [](const std::string& name) { return name == "security.selinux" || name == "security.SMACK64"; });
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -33,7 +34,8 @@ void AddKindCases(std::vector<Case>* cases) {
     const char* name;
     mode_t type;
   };
-  for (const Kind& kind : {Kind{"Fifo", S_IFIFO}, {"Socket", S_IFSOCK}, {"CharacterDevice", S_IFCHR}, {"BlockDevice", S_IFBLK}}) {
+  for (const Kind& kind :
+       {Kind{"Fifo", S_IFIFO}, {"Socket", S_IFSOCK}, {"CharacterDevice", S_IFCHR}, {"BlockDevice", S_IFBLK}}) {
     cases->push_back({std::string("UserXattrOf") + kind.name + "IsEperm", [type = kind.type](Volume& v) {
                         ASSERT_EQ(v.MkNod("n", type | 0644, 1, 3), 0);
                         EXPECT_EQ(v.SetXattr("n", "user.x", "1", 0), EPERM);

@@ -28,9 +28,12 @@ constexpr absl::Duration kPollInterval = absl::Milliseconds(20);
 std::vector<std::string> CommandLine(const GuestOptions& options) {
   // The console is the only output, and without "quiet" its boot messages alone take seconds.
   std::vector<std::string> args = {
-      options.daxvmm, "run", "--kernel", options.kernel, "--initrd", options.initrd, "--cpus",
-      absl::StrCat(options.cpus), "--mem", options.memory, "--cmdline",
-      absl::StrCat("console=ttyS0 quiet rdinit=/init ", options.kernel_arguments)};
+      options.daxvmm, "run",
+      "--kernel",     options.kernel,
+      "--initrd",     options.initrd,
+      "--cpus",       absl::StrCat(options.cpus),
+      "--mem",        options.memory,
+      "--cmdline",    absl::StrCat("console=ttyS0 quiet rdinit=/init ", options.kernel_arguments)};
   for (const std::string& share : options.shares) {
     args.push_back("--share");
     args.push_back(share);

@@ -67,8 +67,8 @@ class LinuxTest : public testing::Test {
   static void ExpectDax(const TestFile& file, bool dax);
   static void ExpectTold(const TestFile& file, bool dax);
   static v1::MountMode MountMode();
-  // Has the guest open and map a file of kTag and load all of it: daxtool holds it, as the job $holder, until descriptor
-  // 4 of the shell is closed, takes its orders from there and answers in /tmp/held.
+  // Has the guest open and map a file of kTag and load all of it: daxtool holds it, as the job $holder, until
+  // descriptor 4 of the shell is closed, takes its orders from there and answers in /tmp/held.
   static absl::Status Hold(const std::string& name);
 
   // The guest has fetched the file's attributes since the call: a mode that the host sets shows in the guest. The guest

@@ -75,16 +75,27 @@ TEST_F(LinuxTest, ReadOnlyShareIsMappedAndRefusesWrites) {
 // A POSIX ACL in the form of its extended attribute (include/uapi/linux/posix_acl_xattr.h), in hexadecimal: version 2,
 // then a tag, permissions and an id for each entry.
 constexpr char kUserMayRead[] =  // u::rw-, u:1000:r--, g::---, m::r--, o::---
-    "02000000" "01000600ffffffff" "02000400e8030000" "04000000ffffffff" "10000400ffffffff" "20000000ffffffff";
+    "02000000"
+    "01000600ffffffff"
+    "02000400e8030000"
+    "04000000ffffffff"
+    "10000400ffffffff"
+    "20000000ffffffff";
 constexpr char kUserMayAll[] =  // u::rwx, u:1000:rwx, g::r-x, m::rwx, o::---
-    "02000000" "01000700ffffffff" "02000700e8030000" "04000500ffffffff" "10000700ffffffff" "20000000ffffffff";
+    "02000000"
+    "01000700ffffffff"
+    "02000700e8030000"
+    "04000500ffffffff"
+    "10000700ffffffff"
+    "20000000ffffffff";
 
 TEST_F(LinuxTest, AclsDecideWhoReadsAndWhatIsInherited) {
   if (TestEnvironment().ext4_dir.empty()) GTEST_SKIP() << "no directory on ext4 (--ext4_dir)";
   const std::string host = absl::StrCat(TestEnvironment().ext4_dir, "/", kHintsTag);
   ASSERT_OK(Mount("dax=inode", kHintsTag, kHintsMountPoint));
   const auto check = [](const std::string& command) {
-    const absl::StatusOr<std::string> output = guest().Check(absl::StrCat("cd ", kHintsMountPoint, "; ", command, "; cd /"));
+    const absl::StatusOr<std::string> output =
+        guest().Check(absl::StrCat("cd ", kHintsMountPoint, "; ", command, "; cd /"));
     EXPECT_TRUE(output.ok()) << output.status();
     return output.value_or("");
   };

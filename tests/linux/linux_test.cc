@@ -105,8 +105,9 @@ TEST_F(LinuxTest, GetattrOfAnOpenFileLeavesItMapped) {
   const absl::StatusOr<FileView> before = Observe(*machine_, kLargeFile.name);
   ASSERT_OK(StatusOf(before));
   ASSERT_OK(Hold(kLargeFile.name));
-  const std::string ask = "n=$(grep -c mode= /tmp/held); echo statx >&4; "
-                          "until [ $(grep -c mode= /tmp/held) -gt $n ]; do usleep 10000; done; tail -n 1 /tmp/held";
+  const std::string ask =
+      "n=$(grep -c mode= /tmp/held); echo statx >&4; "
+      "until [ $(grep -c mode= /tmp/held) -gt $n ]; do usleep 10000; done; tail -n 1 /tmp/held";
   ASSERT_OK(WaitForFreshAttributes(kLargeFile.name, 0640, ask));
   ASSERT_OK(StatusOf(guest().Check("exec 4>&-; wait $holder; holder=")));
   // The last close is past. An inode that went with it took its mappings along.

@@ -134,8 +134,8 @@ class LongProgramsTest : public testing::TestWithParam<const char*> {
       header << "unsigned long f" << i << "(unsigned long);\n";
       main << "  sum = f" << i << "(sum);\n";
       std::ofstream(HostPath(absl::StrCat("src/f", i, ".c")))
-          << "#include <stdlib.h>\n#include \"all.h\"\nunsigned long f" << i << "(unsigned long x) { return x * 31 + " << i
-          << "; }\n";
+          << "#include <stdlib.h>\n#include \"all.h\"\nunsigned long f" << i << "(unsigned long x) { return x * 31 + "
+          << i << "; }\n";
       expected_sum_ = expected_sum_ * 31 + i;
     }
     main << "  printf(\"%lu\\n\", sum);\n  return 0;\n}\n";
@@ -161,18 +161,20 @@ TEST_P(LongProgramsTest, MakeBuildsAndGitClones) {
   InGuest("cp -r src build; cd build; make -s -j2 CC=tcc");
   EXPECT_EQ(InGuest("build/program"), absl::StrCat(expected_sum_));
   EXPECT_EQ(OnHost("build/program"), absl::StrCat(expected_sum_));
-  InGuest("git init -q build; git -C build add .; "
-          "git -C build -c user.name=n -c user.email=e commit -qm one; "
-          "git clone -q --no-local build clone; git -C clone fsck --full --strict; diff -r -x .git build clone");
+  InGuest(
+      "git init -q build; git -C build add .; "
+      "git -C build -c user.name=n -c user.email=e commit -qm one; "
+      "git clone -q --no-local build clone; git -C clone fsck --full --strict; diff -r -x .git build clone");
   EXPECT_EQ(InGuest("git -C clone status --porcelain"), "");
   OnHost("git -C clone fsck --full --strict");
   ExpectSameTree("clone");
 }
 
 TEST_P(LongProgramsTest, TarRoundTrips) {
-  InGuest("tar -C /usr/include/x86_64-linux-gnu -cf all.tar .; mkdir out; tar -C out -xf all.tar; "
-          "tar -C out -df all.tar; diff -r out /usr/include/x86_64-linux-gnu; "
-          "(cd out; find . -type f -print0 | xargs -0 sha256sum) >sums");
+  InGuest(
+      "tar -C /usr/include/x86_64-linux-gnu -cf all.tar .; mkdir out; tar -C out -xf all.tar; "
+      "tar -C out -df all.tar; diff -r out /usr/include/x86_64-linux-gnu; "
+      "(cd out; find . -type f -print0 | xargs -0 sha256sum) >sums");
   OnHost("cd out; sha256sum -c --quiet ../sums");
   ExpectSame("sha256sum all.tar");
   ExpectSameTree("out");
@@ -182,14 +184,15 @@ TEST_P(LongProgramsTest, SqliteKeepsItsDatabaseWhole) {
   for (const char* journal : {"delete", "wal"}) {
     SCOPED_TRACE(journal);
     const std::string db = absl::StrCat(journal, ".db");
-    InGuest(absl::StrCat(
-        "sqlite3 ", db, " \"pragma journal_mode=", journal, "; create table t(a integer primary key, b text); ",
-        "with recursive n(i) as (select 1 union all select i+1 from n where i<4000) ",
-        "insert into t select i, hex(randomblob(40)) from n; create index x on t(b); ",
-        "update t set b = b || a where a % 3 = 0; delete from t where a % 7 = 0; vacuum;\""));
+    InGuest(absl::StrCat("sqlite3 ", db, " \"pragma journal_mode=", journal,
+                         "; create table t(a integer primary key, b text); ",
+                         "with recursive n(i) as (select 1 union all select i+1 from n where i<4000) ",
+                         "insert into t select i, hex(randomblob(40)) from n; create index x on t(b); ",
+                         "update t set b = b || a where a % 3 = 0; delete from t where a % 7 = 0; vacuum;\""));
     EXPECT_EQ(InGuest(absl::StrCat("sqlite3 ", db, " \"pragma integrity_check\"")), "ok");
     EXPECT_EQ(OnHost(absl::StrCat("sqlite3 ", db, " \"pragma integrity_check\"")), "ok");
-    ExpectSame(absl::StrCat("sqlite3 ", db, " \"select count(*), sum(length(b)) from t; select * from t\" | sha256sum"));
+    ExpectSame(
+        absl::StrCat("sqlite3 ", db, " \"select count(*), sum(length(b)) from t; select * from t\" | sha256sum"));
   }
 }
 

@@ -33,8 +33,9 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     absl::string_view argument = argv[i];
     if (argument == "--help" || argument == "-h") {
-      printf("%s\n\nServes DIR at MOUNTPOINT until it is unmounted or interrupted: a test tool.\n\nOPTION is one of\n%s",
-             kUsage, daxvmm::fs::DescribeShareOptions().c_str());
+      printf(
+          "%s\n\nServes DIR at MOUNTPOINT until it is unmounted or interrupted: a test tool.\n\nOPTION is one of\n%s",
+          kUsage, daxvmm::fs::DescribeShareOptions().c_str());
       return 0;
     }
     if (absl::ConsumePrefix(&argument, "--share-option=")) {

@@ -135,10 +135,9 @@ TEST_F(LoopbackMainTest, HelpListsEveryShareOption) {
   EXPECT_EQ(process->Error(), "");
   const std::string help = process->Output();
   EXPECT_EQ(help.find("usage: "), 0u) << help;
-  for (const char* option :
-       {"readonly ", "cache=", "attr-timeout=", "entry-timeout=", "uid-map=", "gid-map=", "uid-squash=", "gid-squash=",
-        "xattr-map=", "no-xattr ", "no-acl ", "announce-submounts ", "writeback ", "dax-hint=", "settable-flags=",
-        "max-nodes=", "max-descriptors="}) {
+  for (const char* option : {"readonly ", "cache=", "attr-timeout=", "entry-timeout=", "uid-map=", "gid-map=",
+                             "uid-squash=", "gid-squash=", "xattr-map=", "no-xattr ", "no-acl ", "announce-submounts ",
+                             "writeback ", "dax-hint=", "settable-flags=", "max-nodes=", "max-descriptors="}) {
     EXPECT_NE(help.find(std::string("\n") + option), std::string::npos) << option << "is missing:\n" << help;
   }
 }
@@ -146,10 +145,10 @@ TEST_F(LoopbackMainTest, HelpListsEveryShareOption) {
 TEST_F(LoopbackMainTest, EveryShareOptionIsAccepted) {
   NEEDS_MOUNT();
   for (const char* option :
-       {"readonly", "cache=auto", "cache=always", "cache=never", "cache=metadata", "attr-timeout=0.5",
-        "entry-timeout=0.5", "uid-map=0:0:1000", "gid-map=0:0:1000", "uid-squash=99", "gid-squash=99",
-        "xattr-map=deny:user.", "no-xattr", "no-acl", "announce-submounts", "writeback", "dax-hint=memory",
-        "settable-flags=di", "max-nodes=1000", "max-descriptors=100"}) {
+       {"readonly",         "cache=auto",           "cache=always",      "cache=never",      "cache=metadata",
+        "attr-timeout=0.5", "entry-timeout=0.5",    "uid-map=0:0:1000",  "gid-map=0:0:1000", "uid-squash=99",
+        "gid-squash=99",    "xattr-map=deny:user.", "no-xattr",          "no-acl",           "announce-submounts",
+        "writeback",        "dax-hint=memory",      "settable-flags=di", "max-nodes=1000",   "max-descriptors=100"}) {
     SCOPED_TRACE(option);
     const auto process = Serve({option});
     ASSERT_NE(process, nullptr);

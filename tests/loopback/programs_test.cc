@@ -26,8 +26,9 @@ std::string Missing(std::initializer_list<const char*> programs) {
   return "";
 }
 
-#define NEED(...)                                       \
-  if (const std::string missing = Missing({__VA_ARGS__}); !missing.empty()) GTEST_SKIP() << missing << " is not installed"
+#define NEED(...)                                                           \
+  if (const std::string missing = Missing({__VA_ARGS__}); !missing.empty()) \
+  GTEST_SKIP() << missing << " is not installed"
 
 class ProgramsTest : public LoopbackTest, public testing::WithParamInterface<Mode> {
  public:
@@ -109,12 +110,14 @@ TEST_P(ProgramsTest, FioVerifiesWhatItWrites) {
   NEED("fio");
   for (const char* engine : {"psync", "mmap", "pvsync2"}) {
     SCOPED_TRACE(engine);
-    EXPECT_EQ(RunProgram(absl::StrCat("fio --name=v --directory=mnt --filename=", engine, " --size=", IsLong() ? "64m" : "8m",
-                                      " --rw=randwrite --bs=4k-64k --bs_unaligned=", engine == std::string("mmap") ? 0 : 1,
-                                      " --ioengine=", engine,
-                                      " --verify=crc32c --do_verify=1 --verify_fatal=1 --fsync=64 --minimal > local/fio;"
-                                      "cmp mnt/", engine, " share/", engine)),
-              0);
+    EXPECT_EQ(
+        RunProgram(absl::StrCat("fio --name=v --directory=mnt --filename=", engine, " --size=", IsLong() ? "64m" : "8m",
+                                " --rw=randwrite --bs=4k-64k --bs_unaligned=", engine == std::string("mmap") ? 0 : 1,
+                                " --ioengine=", engine,
+                                " --verify=crc32c --do_verify=1 --verify_fatal=1 --fsync=64 --minimal > local/fio;"
+                                "cmp mnt/",
+                                engine, " share/", engine)),
+        0);
   }
   EXPECT_EQ(RunProgram("fio --name=v --directory=mnt --numjobs=4 --size=2m --rw=randrw --bs=512-16k --ioengine=psync "
                        "--verify=crc32c --verify_fatal=1 --minimal > local/fio"),
@@ -168,10 +171,11 @@ TEST_P(ProgramsTest, StressNgFindsNothing) {
   const std::string seconds = IsLong() ? "10" : "1";
   // Those of the class "filesystem" that work on files of their own in --temp-path, and judge what they read.
   for (const char* stressor :
-       {"chdir", "chmod", "chown", "copy-file", "dentry", "dir", "dirdeep", "dirmany", "dup", "fallocate", "fcntl", "fiemap",
-        "file-ioctl", "filename", "flock", "fpunch", "fsize", "fstat", "getdent", "hdd", "iomix", "lease", "link", "locka",
-        "lockf", "lockofd", "mknod", "open", "readahead", "rename", "revio", "seek", "sendfile", "symlink",
-        "sync-file", "touch", "utime", "verity", "xattr"}) {
+       {"chdir",    "chmod",     "chown",     "copy-file", "dentry",     "dir",      "dirdeep", "dirmany",
+        "dup",      "fallocate", "fcntl",     "fiemap",    "file-ioctl", "filename", "flock",   "fpunch",
+        "fsize",    "fstat",     "getdent",   "hdd",       "iomix",      "lease",    "link",    "locka",
+        "lockf",    "lockofd",   "mknod",     "open",      "readahead",  "rename",   "revio",   "seek",
+        "sendfile", "symlink",   "sync-file", "touch",     "utime",      "verity",   "xattr"}) {
     SCOPED_TRACE(stressor);
     if (system(absl::StrCat("stress-ng --help | grep -q -e '--", stressor, " N'").c_str()) != 0) continue;  // too old
     // 0: passed; 3: it found that it cannot run here; 4: not implemented here.

@@ -1,11 +1,11 @@
 // A share whose names change what they stand for, faster than a request is served.
 //
 // In the share's directory "arena":
-//   dir, dir.x     a directory with "f", "sub/f" and "link", and a symbolic link to the directory of the same name outside
-//   file, file.x   a regular file, and a symbolic link to a file outside
-//   slot, slot.x   places for new things; symbolic links to files outside that exist and that do not
-//   odd, odd.*     a regular file, a FIFO, a character device, a block device, a socket and a directory
-//   mover/in       a directory with "f" and "sub/f" that leaves the share and comes back
+//   dir, dir.x     a directory with "f", "sub/f" and "link", and a symbolic link to the directory of the same name
+//   outside file, file.x   a regular file, and a symbolic link to a file outside slot, slot.x   places for new things;
+//   symbolic links to files outside that exist and that do not odd, odd.*     a regular file, a FIFO, a character
+//   device, a block device, a socket and a directory mover/in       a directory with "f" and "sub/f" that leaves the
+//   share and comes back
 // Each is exchanged with its partner in one atomic step, over and over.
 #ifndef DAXVMM_TESTS_RACES_ARENA_H_
 #define DAXVMM_TESTS_RACES_ARENA_H_

@@ -134,7 +134,8 @@ void RaceReadDir(Racer* r, uint32_t opcode) {
 }
 
 void RaceOpen(Racer* r) {
-  constexpr uint32_t kFlags[] = {O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_TRUNC, O_WRONLY | O_APPEND, O_RDONLY | O_NOATIME};
+  constexpr uint32_t kFlags[] = {
+      O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_TRUNC, O_WRONLY | O_APPEND, O_RDONLY | O_NOATIME};
   if (const uint64_t node = r->Node(Target::kAnything); node != 0) r->Open(node, kFlags[r->Random(6)]);
 }
 

@@ -15,16 +15,19 @@ namespace {
 using Path = std::vector<std::string>;
 
 // "dir" and what is below it is inside or behind a symbolic link, "mover" comes and goes, "odd" is anything.
-const Path kFiles[] = {{"arena", "dir", "f"},         {"arena", "dir", "sub", "f"},         {"arena", "file"},
-                       {"arena", "mover", "in", "f"}, {"arena", "mover", "in", "sub", "f"}, {"arena", "odd"},
+const Path kFiles[] = {{"arena", "dir", "f"},
+                       {"arena", "dir", "sub", "f"},
+                       {"arena", "file"},
+                       {"arena", "mover", "in", "f"},
+                       {"arena", "mover", "in", "sub", "f"},
+                       {"arena", "odd"},
                        {"arena", "file.x"}};
 const Path kDirectories[] = {{"arena", "dir"},         {"arena", "dir", "sub"}, {"arena", "mover", "in"},
                              {"arena", "odd"},         {"arena", "dir.x"},      {"arena", "mover", "in", "sub"},
                              {"arena", "dir.x", "sub"}};
 const Path kLinks[] = {{"arena", "dir.x"}, {"arena", "file.x"}, {"arena", "dir"}, {"arena", "dir", "link"}};
-const Path kOdd[] = {{"arena", "odd"},        {"arena", "odd.fifo"},   {"arena", "odd.char"},
-                     {"arena", "odd.block"},  {"arena", "odd.socket"}, {"arena", "odd.dir"},
-                     {"arena", "odd.dir", "f"}};
+const Path kOdd[] = {{"arena", "odd"},        {"arena", "odd.fifo"}, {"arena", "odd.char"},    {"arena", "odd.block"},
+                     {"arena", "odd.socket"}, {"arena", "odd.dir"},  {"arena", "odd.dir", "f"}};
 
 std::span<const Path> PathsTo(Target target, uint32_t random) {
   if (target == Target::kAnything) target = static_cast<Target>(random % 4);

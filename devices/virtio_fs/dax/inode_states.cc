@@ -44,14 +44,14 @@ uint32_t InodeStates::AttrFlags(const fuse::InodeFacts& facts, fuse::AttrReply r
     return *security_capability;
   };
   // Without per-file DAX no answer would say it, so nothing is asked of the host either.
-  const bool flag = per_file_dax_.load(std::memory_order_acquire) &&
-                    Decide(policy->policy, {.share_tag = share_tag_,
-                                            .regular_file = true,
-                                            .set_id = fuse::IsSetId(facts.mode),
-                                            .size = facts.size,
-                                            .persistent_dax_flag = ask_flag,
-                                            .security_capability = ask_capability})
-                        .dax;
+  const bool flag =
+      per_file_dax_.load(std::memory_order_acquire) && Decide(policy->policy, {.share_tag = share_tag_,
+                                                                               .regular_file = true,
+                                                                               .set_id = fuse::IsSetId(facts.mode),
+                                                                               .size = facts.size,
+                                                                               .persistent_dax_flag = ask_flag,
+                                                                               .security_capability = ask_capability})
+                                                           .dax;
   {
     Shard& shard = ShardOf(facts.node);
     MutexLock lock(&shard.mu);

@@ -70,11 +70,8 @@ TEST_F(InodeStatesTest, PrivilegedFilesAreNamedByTheRuleThatKeepsThemOut) {
 
   const auto no_flag = [] { return false; };
   const auto carries = [] { return true; };
-  const fuse::InodeFacts facts{.node = NodeId(2),
-                               .mode = kFile,
-                               .size = MiB(1),
-                               .persistent_dax_flag = no_flag,
-                               .security_capability = carries};
+  const fuse::InodeFacts facts{
+      .node = NodeId(2), .mode = kFile, .size = MiB(1), .persistent_dax_flag = no_flag, .security_capability = carries};
   EXPECT_EQ(states_.AttrFlags(facts, fuse::AttrReply::kAttr, false), 0u);
   EXPECT_EQ(Only().decision_rule, "builtin:security-capability");
 }

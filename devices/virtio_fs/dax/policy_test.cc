@@ -65,7 +65,8 @@ std::string ErrorOf(const Policy& policy) {
 TEST(DecideTest, SetIdFilesAreNeverDax) {
   const Policy always = Named("always");
   const auto flag = [] { return true; };
-  const Facts facts{.share_tag = "share", .regular_file = true, .set_id = true, .size = GiB(1), .persistent_dax_flag = flag};
+  const Facts facts{
+      .share_tag = "share", .regular_file = true, .set_id = true, .size = GiB(1), .persistent_dax_flag = flag};
   for (const Policy& policy : {always, Named("inode"), DefaultPolicy()}) {
     EXPECT_EQ(Decide(policy, facts), (Decision{.dax = false, .rule = "builtin:set-id"}));
   }

@@ -1,5 +1,5 @@
-// What is remembered of a live inode so that the host is not asked again: facts that the DAX decision and the store of a
-// mapping need, and that cost a system call each.
+// What is remembered of a live inode so that the host is not asked again: facts that the DAX decision and the store of
+// a mapping need, and that cost a system call each.
 #ifndef DAXVMM_DEVICES_VIRTIO_FS_FS_CACHED_FACTS_H_
 #define DAXVMM_DEVICES_VIRTIO_FS_FS_CACHED_FACTS_H_
 

@@ -29,9 +29,7 @@ const char* XattrName(DaxHintStore store) {
   return store == DaxHintStore::kTrustedXattr ? kTrustedDaxHintName : kUserDaxHintName;
 }
 
-DaxHint HintIn(DaxHintStore store) {
-  return store == DaxHintStore::kMemory ? DaxHint::kSetInMemory : DaxHint::kSet;
-}
+DaxHint HintIn(DaxHintStore store) { return store == DaxHintStore::kMemory ? DaxHint::kSetInMemory : DaxHint::kSet; }
 
 bool HostFlag(int path_fd, mode_t type) {
   const Result<UniqueFd> fd = Reopen(path_fd, type, O_RDONLY | O_NOATIME | O_NONBLOCK);
@@ -148,7 +146,8 @@ Result<DaxHint> DaxHints::Set(int fd, mode_t type, bool on) {
   if (!subject.ok()) return subject.error();
   if (subject->frozen) return Errno(EPERM);
   if (store_ != DaxHintStore::kAuto) {
-    const Errno error = on ? Put(store_, fd, type, subject->identity, true) : Erase(store_, fd, type, subject->identity);
+    const Errno error =
+        on ? Put(store_, fd, type, subject->identity, true) : Erase(store_, fd, type, subject->identity);
     if (!error.ok()) return error;
     return on ? HintIn(store_) : DaxHint::kUnset;
   }

@@ -28,8 +28,8 @@ enum class DaxHint : uint8_t {
   kSetInMemory,  // gone with the device
 };
 
-// The stores of one share. With kAuto a file of which no store says anything has the hint that the host's own flag is; a
-// guest that unsets it writes so into a store, and leaves the flag alone.
+// The stores of one share. With kAuto a file of which no store says anything has the hint that the host's own flag is;
+// a guest that unsets it writes so into a store, and leaves the flag alone.
 //
 // Any thread may call any method; a setter is one system call under a lock of the setters.
 // Descriptors are those of a held inode, O_PATH will do, and the inode is a regular file or a directory.

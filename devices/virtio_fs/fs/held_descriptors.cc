@@ -11,9 +11,7 @@ SharedFd HeldDescriptors::Use(const Inode& inode) {
   return slot.fd;
 }
 
-bool HeldDescriptors::Full(bool needed) const {
-  return size() >= most_ || (!needed && size() - firm_ >= most_idle_);
-}
+bool HeldDescriptors::Full(bool needed) const { return size() >= most_ || (!needed && size() - firm_ >= most_idle_); }
 
 bool HeldDescriptors::Put(Inode* inode, SharedFd fd, bool firm, bool needed) {
   if (Full(needed)) return false;

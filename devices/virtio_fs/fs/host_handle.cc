@@ -24,7 +24,8 @@ union LongestHandle {
   char room[sizeof(file_handle) + MAX_HANDLE_SZ];
 };
 
-// Newer kernels let lesser privileges open handles too, but then refuse files whose directory the caller may not search.
+// Newer kernels let lesser privileges open handles too, but then refuse files whose directory the caller may not
+// search.
 bool MayOpenAnyHandle() {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2] = {};

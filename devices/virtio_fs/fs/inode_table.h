@@ -1,9 +1,9 @@
 // The inodes that the guest holds references to, by node id and by what they are on the host.
 //
 // Not every inode has a descriptor (held_descriptors says which have): the others are held by file handle, and opened
-// for the length of a request. A descriptor pins its inode's number; an inode held by handle may be gone, and its number
-// be another file's. So where a number comes back, handles are compared: if they differ, the file of the old node is
-// gone, its id answers ESTALE, and the new file gets an id of its own.
+// for the length of a request. A descriptor pins its inode's number; an inode held by handle may be gone, and its
+// number be another file's. So where a number comes back, handles are compared: if they differ, the file of the old
+// node is gone, its id answers ESTALE, and the new file gets an id of its own.
 #ifndef DAXVMM_DEVICES_VIRTIO_FS_FS_INODE_TABLE_H_
 #define DAXVMM_DEVICES_VIRTIO_FS_FS_INODE_TABLE_H_
 
@@ -53,11 +53,11 @@ class InodeTable {
   fuse::Result<PinnedInode> Pin(NodeId id) const;
   // A descriptor of an inode without regard to what is used often: for who goes through all of them.
   fuse::Result<PinnedInode> Peek(const InodePtr& inode) const;
-  // Notes that a pinned inode is about to be open: it can be used until the last OpenInode is gone, without a name, too.
-  // ENFILE if there is no room.
+  // Notes that a pinned inode is about to be open: it can be used until the last OpenInode is gone, without a name,
+  // too. ENFILE if there is no room.
   fuse::Result<OpenInode> Open(const PinnedInode& inode);
-  // For whoever is about to take a name away: if the guest knows the inode of `fd` (O_PATH, as `stx` describes), sees to
-  // it that it can be used without a name, too, as far as there is room. To be kept until the name is gone.
+  // For whoever is about to take a name away: if the guest knows the inode of `fd` (O_PATH, as `stx` describes), sees
+  // to it that it can be used without a name, too, as far as there is room. To be kept until the name is gone.
   std::optional<PinnedInode> PinKnown(UniqueFd fd, const struct statx& stx);
   InodePtr FindByKey(const InodeKey& key) const;
 

@@ -64,10 +64,10 @@ TEST_F(PassthroughCacheTest, OpenFlagsOfEachMode) {
     CacheMode mode;
     uint32_t first, second;  // of two opens, with no change in between
   };
-  for (const Row& row : {Row{CacheMode::kAuto, 0, FOPEN_KEEP_CACHE},
-                         Row{CacheMode::kAlways, FOPEN_KEEP_CACHE, FOPEN_KEEP_CACHE},
-                         Row{CacheMode::kNever, FOPEN_DIRECT_IO, FOPEN_DIRECT_IO | FOPEN_KEEP_CACHE},
-                         Row{CacheMode::kMetadata, FOPEN_DIRECT_IO, FOPEN_DIRECT_IO | FOPEN_KEEP_CACHE}}) {
+  for (const Row& row :
+       {Row{CacheMode::kAuto, 0, FOPEN_KEEP_CACHE}, Row{CacheMode::kAlways, FOPEN_KEEP_CACHE, FOPEN_KEEP_CACHE},
+        Row{CacheMode::kNever, FOPEN_DIRECT_IO, FOPEN_DIRECT_IO | FOPEN_KEEP_CACHE},
+        Row{CacheMode::kMetadata, FOPEN_DIRECT_IO, FOPEN_DIRECT_IO | FOPEN_KEEP_CACHE}}) {
     SCOPED_TRACE(static_cast<int>(row.mode));
     Serve({.cache = row.mode});
     const NodeId node = Look("f");
@@ -83,10 +83,8 @@ TEST_F(PassthroughCacheTest, TimeoutsOfEachMode) {
     uint64_t entry, attr;
   };
   const uint64_t day = 24 * 60 * 60;
-  for (const Row& row : {Row{{.cache = CacheMode::kAuto}, 1, 1},
-                         Row{{.cache = CacheMode::kAlways}, day, day},
-                         Row{{.cache = CacheMode::kNever}, 0, 0},
-                         Row{{.cache = CacheMode::kMetadata}, day, day},
+  for (const Row& row : {Row{{.cache = CacheMode::kAuto}, 1, 1}, Row{{.cache = CacheMode::kAlways}, day, day},
+                         Row{{.cache = CacheMode::kNever}, 0, 0}, Row{{.cache = CacheMode::kMetadata}, day, day},
                          Row{{.cache = CacheMode::kNever, .attr_timeout = absl::Seconds(7)}, 0, 7},
                          Row{{.entry_timeout = absl::Seconds(9)}, 9, 1}}) {
     Serve(row.options);
@@ -107,12 +105,11 @@ TEST_F(PassthroughCacheTest, FlagsOfInitOfEachMode) {
     ShareOptions options;
     uint64_t flags;
   };
-  for (const Row& row :
-       {Row{{.cache = CacheMode::kAuto}, FUSE_AUTO_INVAL_DATA},
-        Row{{.cache = CacheMode::kAlways}, uint64_t{FUSE_CACHE_SYMLINKS} | FUSE_NO_OPENDIR_SUPPORT},
-        Row{{.cache = CacheMode::kNever}, FUSE_AUTO_INVAL_DATA | fuse::kDirectIoAllowMmap},
-        Row{{.cache = CacheMode::kMetadata}, fuse::kDirectIoAllowMmap},
-        Row{{.writeback = true}, uint64_t{FUSE_AUTO_INVAL_DATA} | FUSE_WRITEBACK_CACHE}}) {
+  for (const Row& row : {Row{{.cache = CacheMode::kAuto}, FUSE_AUTO_INVAL_DATA},
+                         Row{{.cache = CacheMode::kAlways}, uint64_t{FUSE_CACHE_SYMLINKS} | FUSE_NO_OPENDIR_SUPPORT},
+                         Row{{.cache = CacheMode::kNever}, FUSE_AUTO_INVAL_DATA | fuse::kDirectIoAllowMmap},
+                         Row{{.cache = CacheMode::kMetadata}, fuse::kDirectIoAllowMmap},
+                         Row{{.writeback = true}, uint64_t{FUSE_AUTO_INVAL_DATA} | FUSE_WRITEBACK_CACHE}}) {
     Serve(row.options);
     EXPECT_EQ(fs_->optional_init_flags() & kAll, row.flags);
   }

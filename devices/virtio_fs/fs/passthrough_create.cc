@@ -152,9 +152,7 @@ gid_t PassthroughFs::HostGroupOf(const RequestContext& ctx) const {
   return options_.gid_map.ToHost(ctx.gid).value_or(kOverflowId);
 }
 
-mode_t PassthroughFs::UmaskFor(uint32_t umask) const {
-  return Granted(FUSE_DONT_MASK) ? umask & 0777 : 0;
-}
+mode_t PassthroughFs::UmaskFor(uint32_t umask) const { return Granted(FUSE_DONT_MASK) ? umask & 0777 : 0; }
 
 Result<fuse_entry_out> PassthroughFs::EntryOfNew(const RequestContext& ctx, const PinnedInode& parent,
                                                  const std::string& name, mode_t type, Result<UniqueFd> fd) {
@@ -226,8 +224,7 @@ Result<fuse::CreateReply> PassthroughFs::ReplyToCreate(UniqueFd io, UniqueFd pat
   if (!entry.ok()) return entry.error();
   const NodeId node(entry->nodeid);
   const Result<PinnedInode> inode = inodes_.Pin(node);
-  const Result<fuse_open_out> open =
-      inode.ok() ? OpenReply(*inode, std::move(io)) : Errno(EIO);
+  const Result<fuse_open_out> open = inode.ok() ? OpenReply(*inode, std::move(io)) : Errno(EIO);
   if (!open.ok()) {
     Forget(node, 1);  // the guest never learns of the reference
     return open.error();
@@ -245,9 +242,8 @@ Result<fuse::CreateReply> PassthroughFs::Create(const RequestContext& ctx, NodeI
   Result<OpenedFile> file = Errno(EIO);
   {
     const ScopedKillPriv kill((in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0);
-    file =
-        CreateOrOpen(dir->fd(), child,
-                     {.who = *who, .umask = UmaskFor(in.umask), .mode = in.mode, .flags = HostFlags(in.flags)});
+    file = CreateOrOpen(dir->fd(), child,
+                        {.who = *who, .umask = UmaskFor(in.umask), .mode = in.mode, .flags = HostFlags(in.flags)});
   }
   if (!file.ok()) return file.error();
   NewName made(dir->fd(), child, S_IFREG);

@@ -83,7 +83,7 @@ absl::StatusOr<PassthroughFs::Bounds> PassthroughFs::BoundsOf(const ShareOptions
   // For what requests open while they run.
   const uint64_t reserve = std::clamp<uint64_t>(most / 8, 4, 512);
   const uint64_t handles = (most - reserve) / 3;
-  // Opening by handle costs a microsecond or two: what more descriptors would save is not worth the inodes and names
+  // Opening by handle costs a few microseconds: what more descriptors would save is not worth the inodes and names
   // that each of them keeps in the host's memory.
   constexpr uint64_t kMostIdle = 2560;
   return Bounds{.inodes = {.max_nodes = options.max_nodes != 0 ? options.max_nodes : uint64_t{1} << 20,

@@ -128,8 +128,8 @@ Result<size_t> PassthroughFs::Write(const RequestContext& ctx, NodeId node, cons
   std::span<iovec> left(buffers);
   // Appending is decided per write: the guest also writes back pages, at their own offsets, through whatever handle it
   // finds, one opened with O_APPEND included. A client that collects writes knows alone where the file ends.
-  const bool append = (in.flags & O_APPEND) != 0 && (in.write_flags & FUSE_WRITE_CACHE) == 0 &&
-                      !Granted(FUSE_WRITEBACK_CACHE);
+  const bool append =
+      (in.flags & O_APPEND) != 0 && (in.write_flags & FUSE_WRITE_CACHE) == 0 && !Granted(FUSE_WRITEBACK_CACHE);
   const ScopedKillPriv kill((in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0, (*handle)->fd(), HostGroupOf(ctx));
   size_t done = 0;
   Errno error;

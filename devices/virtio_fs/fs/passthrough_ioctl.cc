@@ -80,22 +80,21 @@ std::optional<bool> PassthroughFs::PersistentDaxHint(NodeId node) const {
   return HintOf(*inode) != DaxHint::kUnset;
 }
 
-// A flag that the operator has not made settable is one that this file system does not have: EOPNOTSUPP, as ext4 answers
-// for those (ext4_fileattr_set). EPERM would say that another caller may.
+// A flag that the operator has not made settable is one that this file system does not have: EOPNOTSUPP, as ext4
+// answers for those (ext4_fileattr_set). EPERM would say that another caller may.
 Errno PassthroughFs::SetFlags(const PinnedInode& inode, uint32_t wanted) {
   const bool hint = HintOf(inode) != DaxHint::kUnset;
   const uint32_t now = ReadFlags(inode, hint);
   const uint32_t changed = now ^ wanted;
   if ((changed & ~(options_.settable_flags | FS_DAX_FL)) != 0) return Errno(EOPNOTSUPP);
   const uint32_t of_host = changed & ~uint32_t{FS_DAX_FL};
-  return InOrder(
-      (now & (FS_IMMUTABLE_FL | FS_APPEND_FL)) != 0,
-      [&]() -> Errno {
-        if (of_host == 0) return kOk;
-        const Result<UniqueFd> fd = OpenForIoctl(inode);
-        return fd.ok() ? ChangeInodeFlags((*fd).get(), of_host, wanted) : fd.error();
-      },
-      [&] { return (changed & FS_DAX_FL) != 0 ? SetHint(inode, !hint) : kOk; });
+  return InOrder((now & (FS_IMMUTABLE_FL | FS_APPEND_FL)) != 0,
+                 [&]() -> Errno {
+                   if (of_host == 0) return kOk;
+                   const Result<UniqueFd> fd = OpenForIoctl(inode);
+                   return fd.ok() ? ChangeInodeFlags((*fd).get(), of_host, wanted) : fd.error();
+                 },
+                 [&] { return (changed & FS_DAX_FL) != 0 ? SetHint(inode, !hint) : kOk; });
 }
 
 Errno PassthroughFs::SetAttributes(const PinnedInode& inode, const fsxattr& wanted) {
@@ -109,14 +108,13 @@ Errno PassthroughFs::SetAttributes(const PinnedInode& inode, const fsxattr& want
   const uint32_t changed = (now.fsx_xflags ^ wanted.fsx_xflags) & ~kReportedXflags;
   if ((changed & ~(ToXflags(options_.settable_flags) | FS_XFLAG_DAX)) != 0) return Errno(EOPNOTSUPP);
   const uint32_t of_host = changed & ~uint32_t{FS_XFLAG_DAX};
-  return InOrder(
-      (now.fsx_xflags & (FS_XFLAG_IMMUTABLE | FS_XFLAG_APPEND)) != 0,
-      [&]() -> Errno {
-        if (of_host == 0) return kOk;
-        const Result<UniqueFd> fd = OpenForIoctl(inode);
-        return fd.ok() ? ChangeInodeXflags((*fd).get(), of_host, wanted.fsx_xflags) : fd.error();
-      },
-      [&] { return (changed & FS_XFLAG_DAX) != 0 ? SetHint(inode, !hint) : kOk; });
+  return InOrder((now.fsx_xflags & (FS_XFLAG_IMMUTABLE | FS_XFLAG_APPEND)) != 0,
+                 [&]() -> Errno {
+                   if (of_host == 0) return kOk;
+                   const Result<UniqueFd> fd = OpenForIoctl(inode);
+                   return fd.ok() ? ChangeInodeXflags((*fd).get(), of_host, wanted.fsx_xflags) : fd.error();
+                 },
+                 [&] { return (changed & FS_XFLAG_DAX) != 0 ? SetHint(inode, !hint) : kOk; });
 }
 
 // By node: the handle is none where the client keeps directories open without asking.

@@ -131,7 +131,7 @@ TEST_F(PassthroughIoctlTest, WhatTheOperatorDidNotMakeSettableIsNot) {
   for (const uint32_t flag : {FS_IMMUTABLE_FL, FS_APPEND_FL, FS_NODUMP_FL, FS_NOATIME_FL, FS_SYNC_FL, FS_COMPR_FL}) {
     EXPECT_EQ(Ask("file", FS_IOC_SETFLAGS, Bytes(flags | flag | FS_DAX_FL, 4), 0).error(), Errno(EOPNOTSUPP)) << flag;
   }
-  for (uint32_t fsxattr::*member : {&fsxattr::fsx_extsize, &fsxattr::fsx_projid, &fsxattr::fsx_cowextsize}) {
+  for (uint32_t fsxattr::* member : {&fsxattr::fsx_extsize, &fsxattr::fsx_projid, &fsxattr::fsx_cowextsize}) {
     fsxattr attributes = Attributes("file");
     attributes.*member += 1;
     attributes.fsx_xflags |= FS_XFLAG_DAX;
@@ -143,9 +143,8 @@ TEST_F(PassthroughIoctlTest, WhatTheOperatorDidNotMakeSettableIsNot) {
 
 TEST_F(PassthroughIoctlTest, OtherNumbersAreEnotty) {
   // TCGETS of isatty(3), FIFREEZE, EXT4_IOC_SWAP_BOOT, FS_IOC_GETVERSION, and the right number with another direction.
-  for (const uint64_t cmd :
-       {uint64_t{0x5401}, uint64_t{FIFREEZE}, uint64_t{_IO('f', 17)}, uint64_t{FS_IOC_GETVERSION},
-        uint64_t{_IO('f', 1)}, uint64_t{0}, uint64_t{UINT32_MAX}}) {
+  for (const uint64_t cmd : {uint64_t{0x5401}, uint64_t{FIFREEZE}, uint64_t{_IO('f', 17)}, uint64_t{FS_IOC_GETVERSION},
+                             uint64_t{_IO('f', 1)}, uint64_t{0}, uint64_t{UINT32_MAX}}) {
     EXPECT_EQ(Ask("file", cmd, "", 4).error(), Errno(ENOTTY)) << cmd;
   }
 }

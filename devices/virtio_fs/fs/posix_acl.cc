@@ -57,8 +57,7 @@ Result<std::string> MapIds(absl::string_view acl, MapUser map_user, MapGroup map
 bool IsPosixAclName(absl::string_view name) { return name == kAccessAcl || name == kDefaultAcl; }
 
 Result<std::string> AclToHost(absl::string_view acl, const IdMap& uids, const IdMap& gids) {
-  return MapIds(
-      acl, [&](uint32_t id) { return uids.ToHost(id); }, [&](uint32_t id) { return gids.ToHost(id); });
+  return MapIds(acl, [&](uint32_t id) { return uids.ToHost(id); }, [&](uint32_t id) { return gids.ToHost(id); });
 }
 
 Result<std::string> AclToGuest(absl::string_view acl, const IdMap& uids, const IdMap& gids) {

@@ -173,9 +173,8 @@ absl::Status ApplyShareOption(absl::string_view text, ShareOptions* options) {
   }
   const bool has_value = equals != absl::string_view::npos;
   if (has_value != !option->value.empty()) {
-    return absl::InvalidArgumentError(has_value
-                                          ? absl::StrCat(name, ": takes no value")
-                                          : absl::StrCat(name, ": needs a value: ", name, "=", option->value));
+    return absl::InvalidArgumentError(has_value ? absl::StrCat(name, ": takes no value")
+                                                : absl::StrCat(name, ": needs a value: ", name, "=", option->value));
   }
   const absl::Status status = option->apply(has_value ? text.substr(equals + 1) : "", options);
   return status.ok() ? status : absl::InvalidArgumentError(absl::StrCat(name, ": ", status.message()));

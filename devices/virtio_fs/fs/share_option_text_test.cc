@@ -74,10 +74,26 @@ TEST(ShareOptionTextTest, RepeatableOptionsAdd) {
 }
 
 TEST(ShareOptionTextTest, ErrorsBeginWithTheOptionsName) {
-  for (const char* bad : {"cache=", "cache=Auto", "cache", "readonly=", "readonly=yes", "uid-map=0:0", "uid-map=0:0:0:0",
-                          "uid-map=a:0:1", "uid-map=-1:0:1", "uid-map=0:0:4294967296", "gid-map=0:4294967295:1",
-                          "uid-squash=-1", "uid-squash=4294967295", "gid-squash=x", "xattr-map=allow", "dax-hint=disk",
-                          "settable-flags=aZ", "max-nodes=15", "max-nodes=-1", "max-descriptors=many",
+  for (const char* bad : {"cache=",
+                          "cache=Auto",
+                          "cache",
+                          "readonly=",
+                          "readonly=yes",
+                          "uid-map=0:0",
+                          "uid-map=0:0:0:0",
+                          "uid-map=a:0:1",
+                          "uid-map=-1:0:1",
+                          "uid-map=0:0:4294967296",
+                          "gid-map=0:4294967295:1",
+                          "uid-squash=-1",
+                          "uid-squash=4294967295",
+                          "gid-squash=x",
+                          "xattr-map=allow",
+                          "dax-hint=disk",
+                          "settable-flags=aZ",
+                          "max-nodes=15",
+                          "max-nodes=-1",
+                          "max-descriptors=many",
                           "max-descriptors=99999999999999999999"}) {
     const std::string name(absl::string_view(bad).substr(0, absl::string_view(bad).find('=')));
     const std::string error = ErrorOf(bad);
@@ -108,10 +124,11 @@ TEST(ShareOptionTextTest, HelpNamesEveryOptionOnce) {
     EXPECT_LE(line.size(), 104u) << line;
     if (line[0] != ' ') heads.insert(line.substr(0, line.find_first_of("= ")));
   }
-  const std::multiset<std::string> expected = {
-      "readonly",   "cache",     "attr-timeout", "entry-timeout",      "writeback", "uid-map",        "gid-map",
-      "uid-squash", "gid-squash", "no-xattr",     "no-acl",             "xattr-map", "announce-submounts", "dax-hint",
-      "settable-flags", "max-nodes", "max-descriptors"};
+  const std::multiset<std::string> expected = {"readonly",           "cache",    "attr-timeout",   "entry-timeout",
+                                               "writeback",          "uid-map",  "gid-map",        "uid-squash",
+                                               "gid-squash",         "no-xattr", "no-acl",         "xattr-map",
+                                               "announce-submounts", "dax-hint", "settable-flags", "max-nodes",
+                                               "max-descriptors"};
   EXPECT_EQ(heads, expected);
 }
 

@@ -49,7 +49,7 @@ TEST(XattrMapTest, AMappedNameComesBack) {
 TEST(XattrMapTest, NobodyReachesAMappingsStorage) {
   const XattrMap map = MapOf({"map:trusted.:user.guest."});
   EXPECT_EQ(map.ToHost("user.guest.a").error(), Errno(EPERM));
-  EXPECT_EQ(map.ToGuest("trusted.hosts") , std::nullopt) << "the guest's name of it leads elsewhere";
+  EXPECT_EQ(map.ToGuest("trusted.hosts"), std::nullopt) << "the guest's name of it leads elsewhere";
   EXPECT_EQ(map.ToGuest("user.guest.a"), "trusted.a");
 }
 
@@ -64,19 +64,21 @@ TEST(XattrMapTest, APrefixMayMapIntoItself) {
 
 // A listed name that could not be got again, or that leads to another attribute, would break every backup.
 TEST(XattrMapTest, WhatIsListedLeadsBack) {
-  const XattrMap maps[] = {
-      MapOf({"map:trusted.:user.guest.", "deny:user.guest."}), MapOf({"deny:trusted.a", "map:trusted.:user.guest."}),
-      MapOf({"map:trusted.:user.guest.", "map:security.:user.guest.security."}),
-      MapOf({"allow:user.guest.x", "map:trusted.:user.guest."}), MapOf({"map:user.:user.guest.", "deny:"}),
-      MapOf({"map:trusted.:user.x.", "map:security.:trusted."}), MapOf({"map:a.:b.", "map:b.:a."})};
+  const XattrMap maps[] = {MapOf({"map:trusted.:user.guest.", "deny:user.guest."}),
+                           MapOf({"deny:trusted.a", "map:trusted.:user.guest."}),
+                           MapOf({"map:trusted.:user.guest.", "map:security.:user.guest.security."}),
+                           MapOf({"allow:user.guest.x", "map:trusted.:user.guest."}),
+                           MapOf({"map:user.:user.guest.", "deny:"}),
+                           MapOf({"map:trusted.:user.x.", "map:security.:trusted."}),
+                           MapOf({"map:a.:b.", "map:b.:a."})};
   for (size_t i = 0; i < std::size(maps); ++i) {
-    for (const char* host : {"user.a", "user.guest.a", "user.guest.x", "user.guest.security.a", "trusted.a", "trusted.b",
-                             "user.x.a", "security.a", "a.x", "b.x"}) {
+    for (const char* host : {"user.a", "user.guest.a", "user.guest.x", "user.guest.security.a", "trusted.a",
+                             "trusted.b", "user.x.a", "security.a", "a.x", "b.x"}) {
       const auto guest = maps[i].ToGuest(host);
       if (!guest.has_value()) continue;
       const auto back = maps[i].ToHost(*guest);
-      EXPECT_TRUE(back.ok() && *back == host) << i << ": " << host << " is listed as " << *guest << ", which is "
-                                              << (back.ok() ? *back : "refused");
+      EXPECT_TRUE(back.ok() && *back == host)
+          << i << ": " << host << " is listed as " << *guest << ", which is " << (back.ok() ? *back : "refused");
     }
   }
 }

@@ -235,8 +235,7 @@ TEST_F(HostileTest, WhatAReplyWouldHaveGivenIsTakenBackWhereItDoesNotArrive) {
 TEST_F(HostileTest, AListingThatFailsGivesItsReferencesBack) {
   fs_.list_error = Errno(EIO);
   EXPECT_EQ(Send(&dispatcher_, FUSE_READDIRPLUS, 42, ValidBody(FUSE_READDIRPLUS)).error(), EIO);
-  EXPECT_THAT(fs_.calls,
-              testing::ElementsAre("readdirplus 42 0 0", "forget 100 1", "forget 101 1", "forget 102 1"));
+  EXPECT_THAT(fs_.calls, testing::ElementsAre("readdirplus 42 0 0", "forget 100 1", "forget 101 1", "forget 102 1"));
 }
 
 // Valid requests of every kind with a few bytes changed, in sessions with and without all that can be granted.

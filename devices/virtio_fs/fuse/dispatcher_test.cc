@@ -172,9 +172,9 @@ TEST_F(DispatcherTest, BatchForgetWithAFalseCountForgetsNothing) {
 }
 
 TEST_F(DispatcherTest, WhatIsNotServedIsEnosys) {
-  for (uint32_t opcode : {uint32_t{FUSE_POLL}, uint32_t{FUSE_BMAP}, uint32_t{FUSE_GETLK}, uint32_t{FUSE_SETLK},
-                          uint32_t{FUSE_SETLKW}, uint32_t{FUSE_NOTIFY_REPLY}, kOpStatx, 0u, 7u, 63u, 64u, 4096u,
-                          0xffffffffu}) {
+  for (uint32_t opcode :
+       {uint32_t{FUSE_POLL}, uint32_t{FUSE_BMAP}, uint32_t{FUSE_GETLK}, uint32_t{FUSE_SETLK}, uint32_t{FUSE_SETLKW},
+        uint32_t{FUSE_NOTIFY_REPLY}, kOpStatx, 0u, 7u, 63u, 64u, 4096u, 0xffffffffu}) {
     EXPECT_EQ(Ask(opcode, std::string(64, '\0')).error(), ENOSYS) << opcode;
   }
   EXPECT_THAT(fs_.calls, IsEmpty());

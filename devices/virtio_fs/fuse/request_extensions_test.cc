@@ -36,10 +36,9 @@ std::string Label(const std::string& name, const std::string& value) {
 
 // As Linux sends it with SELinux: the header (48 bytes, 1 label), the label's length and padding, its name and value,
 // which end 2 bytes short of a multiple of 8.
-const std::string kLabels =
-    Hex({48,  0,   0,   0,   1,   0,   0,   0,   13,  0,   0,   0,   0,   0,   0,   0,
-         's', 'e', 'c', 'u', 'r', 'i', 't', 'y', '.', 's', 'e', 'l', 'i', 'n', 'u', 'x',
-         0,   'u', ':', 'o', 'b', 'j', 'e', 'c', 't', '_', 'r', ':', 'x', 0,   0,   0});
+const std::string kLabels = Hex({48,  0,   0,   0,   1,   0,   0,   0,   13,  0,   0,   0,   0,   0,   0,   0,
+                                 's', 'e', 'c', 'u', 'r', 'i', 't', 'y', '.', 's', 'e', 'l', 'i', 'n', 'u', 'x',
+                                 0,   'u', ':', 'o', 'b', 'j', 'e', 'c', 't', '_', 'r', ':', 'x', 0,   0,   0});
 // 16 bytes, FUSE_EXT_GROUPS, one group: 1001.
 const std::string kGroup = Hex({16, 0, 0, 0, 32, 0, 0, 0, 1, 0, 0, 0, 0xe9, 3, 0, 0});
 

@@ -10,8 +10,8 @@ namespace {
 
 // ASYNC_READ, ATOMIC_O_TRUNC, BIG_WRITES, HAS_IOCTL_DIR, DO_READDIRPLUS, READDIRPLUS_AUTO, ASYNC_DIO, PARALLEL_DIROPS,
 // MAX_PAGES, HANDLE_KILLPRIV_V2, INIT_EXT: written down as numbers, since a wrong name would agree with itself.
-constexpr uint32_t kBase = 1u << 0 | 1u << 3 | 1u << 5 | 1u << 11 | 1u << 13 | 1u << 14 | 1u << 15 | 1u << 18 |
-                           1u << 22 | 1u << 28 | 1u << 30;
+constexpr uint32_t kBase =
+    1u << 0 | 1u << 3 | 1u << 5 | 1u << 11 | 1u << 13 | 1u << 14 | 1u << 15 | 1u << 18 | 1u << 22 | 1u << 28 | 1u << 30;
 constexpr uint32_t kMapAlignment = 1u << 26;
 constexpr uint32_t kAutoInval = 1u << 12;
 // Every bit set but bit 31, which is reserved.

@@ -8,15 +8,13 @@
 //   daxtool mmap-write FILE OFF TEXT stores through MAP_SHARED; TEXT stays within the file
 //   daxtool hold FILE                opens and maps FILE, then obeys standard input line by line until its end:
 //                                    "sum" prints as mmap-read of all of it, "write OFF TEXT" stores, "statx" as above
-//   daxtool getflags FILE...         one line each: "FILE flags=0xN xflags=0xN", by FS_IOC_GETFLAGS and FS_IOC_FSGETXATTR
-//   daxtool setflags FILE SET CLEAR  sets and clears FS_*_FL by FS_IOC_SETFLAGS
-//   daxtool setxflags FILE SET CLEAR sets and clears FS_XFLAG_* by FS_IOC_FSSETXATTR
-//   daxtool setxattr FILE NAME HEX   sets an extended attribute; HEX is its bytes
-//   daxtool getxattr FILE NAME       prints them: "FILE NAME=HEX"
-//   daxtool listxattr FILE           one name per line
-//   daxtool tmpfile DIR TEXT FILE    O_TMPFILE in DIR, writes TEXT, linkat to FILE
-//   daxtool as UID GID COMMAND...    runs COMMAND with these ids and no supplementary group
-//   daxtool power-button             powers the machine off when the button is pressed
+//   daxtool getflags FILE...         one line each: "FILE flags=0xN xflags=0xN", by FS_IOC_GETFLAGS and
+//   FS_IOC_FSGETXATTR daxtool setflags FILE SET CLEAR  sets and clears FS_*_FL by FS_IOC_SETFLAGS daxtool setxflags
+//   FILE SET CLEAR sets and clears FS_XFLAG_* by FS_IOC_FSSETXATTR daxtool setxattr FILE NAME HEX   sets an extended
+//   attribute; HEX is its bytes daxtool getxattr FILE NAME       prints them: "FILE NAME=HEX" daxtool listxattr FILE
+//   one name per line daxtool tmpfile DIR TEXT FILE    O_TMPFILE in DIR, writes TEXT, linkat to FILE daxtool as UID GID
+//   COMMAND...    runs COMMAND with these ids and no supplementary group daxtool power-button             powers the
+//   machine off when the button is pressed
 //
 // The sum is that of the bytes, each times its offset + 1, modulo 2^64: swapped pages show.
 #define _GNU_SOURCE
