@@ -256,6 +256,26 @@ TEST_P(PassthroughBoundsTest, OpenFilesOutliveTheirNames) {
 }
 
 // A shell's directory, a descriptor of O_PATH: the guest uses what it has not open.
+// The host asks nobody before it unlinks: what is open is never let go of, though there are many others.
+TEST_P(PassthroughBoundsTest, WhatIsOpenOutlivesAnUnlinkOnTheHost) {
+  HostFile("a", "a's");
+  const NodeId a = Look("a");
+  const auto open = fs_->Open(kRoot, a, {});
+  ASSERT_TRUE(open.ok());
+  Crowd();
+  Crowd();
+  ASSERT_EQ(unlink(Path("a").c_str()), 0);
+  EXPECT_TRUE(GetAttrError(a).ok());
+  fuse_setattr_in mode = {};
+  mode.valid = FATTR_MODE;
+  mode.mode = S_IFREG | 0600;
+  EXPECT_TRUE(fs_->SetAttr(kRoot, a, mode).ok());
+  EXPECT_EQ(ReadOpen(a, open->fh), "a's");
+  fuse_release_in release = {};
+  release.fh = open->fh;
+  EXPECT_TRUE(fs_->Release(kRoot, a, release).ok());
+}
+
 TEST_P(PassthroughBoundsTest, WhatTheGuestUnlinksStaysUsableUntilForgotten) {
   HostFile("a", "a's");
   HostFile("b", "b's");
