@@ -22,8 +22,8 @@ SANITIZERS = {
     "asan and ubsan": (["--config=asan", "--config=ubsan"], "noasan"),
     "tsan": (["--config=tsan"], "notsan"),
 }
-# The whole has 25 minutes; a sanitizer's turn, which builds everything anew, starts only before this.
-SANITIZER_START_LIMIT = 16 * 60
+# The whole has 40 minutes; a sanitizer's turn, which builds everything anew, starts only before this.
+SANITIZER_START_LIMIT = 28 * 60
 # Seconds for a program of ring 5.
 LINUX_TIMEOUT = 900
 LONG_TIMEOUT = 2 * 60 * 60
