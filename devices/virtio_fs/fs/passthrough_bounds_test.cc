@@ -256,7 +256,8 @@ TEST_P(PassthroughBoundsTest, OpenFilesOutliveTheirNames) {
 }
 
 // A shell's directory, a descriptor of O_PATH: the guest uses what it has not open.
-// The host asks nobody before it unlinks: what is open is never let go of, though there are many others.
+// The host asks nobody before it unlinks: what is open is never let go of, though there are many others. Without
+// handles nothing else leads to it.
 TEST_P(PassthroughBoundsTest, WhatIsOpenOutlivesAnUnlinkOnTheHost) {
   HostFile("a", "a's");
   const NodeId a = Look("a");
@@ -265,6 +266,7 @@ TEST_P(PassthroughBoundsTest, WhatIsOpenOutlivesAnUnlinkOnTheHost) {
   Crowd();
   Crowd();
   ASSERT_EQ(unlink(Path("a").c_str()), 0);
+  const WithoutHandles none;
   EXPECT_TRUE(GetAttrError(a).ok());
   fuse_setattr_in mode = {};
   mode.valid = FATTR_MODE;
