@@ -42,16 +42,20 @@ ByteCount MaxWrite(uint16_t queue_size) {
 // Where the window meets the file system.
 class VirtioFsDevice::MappingGlue final : public fuse::MappingHandler {
  public:
-  MappingGlue(dax::Window* window, dax::InodeStates* states, fs::PassthroughFs* fs)
-      : window_(window), states_(states), fs_(fs) {}
+  MappingGlue(dax::Window* window, dax::InodeStates* states, const dax::PolicyStore* policy, fs::PassthroughFs* fs)
+      : window_(window), states_(states), policy_(policy), fs_(fs) {}
 
   fuse::Errno SetupMapping(const fuse::RequestContext& ctx, NodeId node, const fuse_setupmapping_in& in) override {
     if ((in.flags & FUSE_SETUPMAPPING_FLAG_WRITE) != 0) {
       const fuse::Errno error = fs_->DropPrivilegesBeforeStores(ctx, node);
       if (!error.ok()) return error;
     }
-    const fuse::Errno error = window_->Setup(node, in, *fs_, states_->ToldSize(node));
-    if (error.ok()) states_->CountSetupMapping(node);
+    const fuse::Errno error = window_->Setup(
+        node, in, *fs_, {.told_size = states_->ToldSize(node), .policy_generation = policy_->Get()->generation});
+    if (!error.ok()) return error;
+    // Once more: another reply may have told of growth before the window knew that the node is mapped.
+    window_->FileSizeSeen(node, states_->ToldSize(node));
+    states_->CountSetupMapping(node);
     return error;
   }
   fuse::Errno RemoveMapping(NodeId node, std::span<const fuse_removemapping_one> entries) override {
@@ -61,6 +65,7 @@ class VirtioFsDevice::MappingGlue final : public fuse::MappingHandler {
  private:
   dax::Window* const window_;
   dax::InodeStates* const states_;
+  const dax::PolicyStore* const policy_;
   fs::PassthroughFs* const fs_;
 };
 
@@ -93,7 +98,7 @@ absl::StatusOr<std::unique_ptr<VirtioFsDevice>> VirtioFsDevice::Create(const Vir
   ASSIGN_OR_RETURN(device->fs_, fs::PassthroughFs::Create(options.share, device->states_.get()));
   dax::Window* const raw_window = device->window_.get();
   if (raw_window != nullptr) {
-    device->mapping_glue_ = std::make_unique<MappingGlue>(raw_window, device->states_.get(), device->fs_.get());
+    device->mapping_glue_ = std::make_unique<MappingGlue>(raw_window, device->states_.get(), policy, device->fs_.get());
   }
   device->session_glue_ = std::make_unique<SessionGlue>(raw_window, device->states_.get());
   device->dispatcher_ = std::make_unique<fuse::Dispatcher>(

@@ -89,6 +89,7 @@ class VirtioFsDevice final : public virtio::VirtioDevice {
 
   // nullptr and nullopt for a share without a window.
   const dax::Window* window() const { return window_.get(); }
+  dax::Window* window() { return window_.get(); }
   std::optional<GuestPhysAddr> window_base() const;
 
   // Sorted by path. Not one moment's picture: requests go on meanwhile.

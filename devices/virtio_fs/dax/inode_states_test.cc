@@ -253,7 +253,7 @@ TEST_F(InodeStatesWithWindowTest, RepliesThatTellOfGrowthBringThePagesBackFirst)
   const auto no_flag = [] { return false; };
   for (uint64_t round = 1; round <= 10; ++round) {
     file.Truncate(0);
-    ASSERT_TRUE(Await([&](const WindowStats& stats) { return stats.withdrawals >= round; })) << "not noticed";
+    ASSERT_TRUE(Await([&](const WindowStats& stats) { return stats.repairs >= round; })) << "not noticed";
     file.Fill(1);
     if (round % 2 == 0) {
       states.Grew(NodeId(2), ByteCount(kPage));
