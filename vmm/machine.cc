@@ -149,13 +149,12 @@ absl::Status Machine::BuildShares() {
     share.device = *std::move(device);
     ASSIGN_OR_RETURN(share.slot,
                      VirtioSlot::Create(static_cast<unsigned>(i), share.device.get(), &*memory_, &vm_, &mmio_));
-    if (const dax::Window* window = share.device->window(); window != nullptr) {
+    if (dax::Window* window = share.device->window(); window != nullptr) {
       guard_.Add({.name = config.tag,
                   .base = plan_.windows[i].base,
                   .size = plan_.windows[i].size,
                   .read_only = config.options.read_only,
-                  .describe_unusable = [window] { return window->DescribeUnusable(); },
-                  .describe_at = [window](WindowOffset at) { return window->Describe(at); }});
+                  .owner = window});
     }
     shares_.push_back(std::move(share));
   }
@@ -190,7 +189,8 @@ absl::Status Machine::BuildVcpus(const KvmSystem& kvm, std::span<const kvm_cpuid
     ASSIGN_OR_RETURN(KvmVcpu vcpu, vm_.CreateVcpu(i));
     RETURN_IF_ERROR(SetUpVcpu(&vcpu, ChooseCpuid(cpuid, i, options)));
     if (i == 0) RETURN_IF_ERROR(SetUpBootVcpu(&vcpu, state));
-    vcpus_.emplace_back(new Vcpu(i, std::move(vcpu), &mmio_, &ports_, this));
+    vcpus_.emplace_back(
+        new Vcpu(i, std::move(vcpu), {.mmio = &mmio_, .ports = &ports_, .memory = &*memory_, .guard = &guard_}, this));
   }
   return absl::OkStatus();
 }

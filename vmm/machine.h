@@ -102,10 +102,6 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   control::WindowUse UseOf(const Share& share) const;
 
   // VcpuEnvironment
-  bool HandleUnbackedAccess(GuestPhysAddr at, bool write) override { return guard_.HandleUnbackedAccess(at, write); }
-  std::string DescribeUnusableMemory(std::optional<GuestPhysAddr> at) override {
-    return at.has_value() ? guard_.DescribeAt(*at) : guard_.Describe();
-  }
   void EndGuest(GuestEnd end) override;
   void FirstEntry(unsigned index) override;
 

@@ -50,13 +50,11 @@ class DeviceTest : public testing::TestWithParam<bool> {
                                         GetParam());
     ASSERT_TRUE(slot.ok()) << slot.status();
     slot_ = *std::move(slot);
-    const dax::Window* window = device_->window();
     machine_->guard().Add({.name = "share",
                            .base = fakes::kWindowBase,
                            .size = machine_->window().size(),
                            .read_only = read_only,
-                           .describe_unusable = [window] { return window->DescribeUnusable(); },
-                           .describe_at = [window](WindowOffset at) { return window->Describe(at); }});
+                           .owner = device_->window()});
     ASSERT_TRUE(machine_->Start().ok());
     bus_ = std::make_unique<GuestBus>(machine_.get(), slot_->base());
     driver_ = std::make_unique<fakes::MmioDriver>(bus_.get(), &machine_->ram());
@@ -261,7 +259,7 @@ TEST_P(DeviceTest, AFileThatGrowsAgainIsThereAgain) {
   ASSERT_EQ(SetupMapping(node, 0, 0, FUSE_SETUPMAPPING_FLAG_READ), 0);
   ASSERT_EQ(LoadWindow(kChunk - 8), kPattern);
   ASSERT_EQ(truncate(Path("log").c_str(), 4096), 0);
-  ASSERT_TRUE(device_->window()->AwaitStats([](const dax::WindowStats& stats) { return stats.withdrawals > 0; },
+  ASSERT_TRUE(device_->window()->AwaitStats([](const dax::WindowStats& stats) { return stats.repairs > 0; },
                                             std::chrono::steady_clock::now() + kDeadline));
   EXPECT_EQ(LoadWindow(0), kPattern) << "what is left of the file stays mapped";
   MakeFile("log", kChunk);

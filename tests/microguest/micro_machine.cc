@@ -75,7 +75,9 @@ absl::Status MicroMachine::Build(const vmm::KvmSystem& kvm) {
   RETURN_IF_ERROR(BuildPageTables());
   for (unsigned i = 0; i < options_.cpus; ++i) {
     ASSIGN_OR_RETURN(vmm::KvmVcpu vcpu, MakeVcpu(kvm, i));
-    vcpus_.push_back(std::make_unique<vmm::Vcpu>(i, std::move(vcpu), &mmio_, &ports_, this));
+    vcpus_.push_back(std::make_unique<vmm::Vcpu>(
+        i, std::move(vcpu),
+        vmm::VcpuBuses{.mmio = &mmio_, .ports = &ports_, .memory = &ram_->memory(), .guard = &guard_}, this));
   }
   return absl::OkStatus();
 }

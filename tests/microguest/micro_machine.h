@@ -76,10 +76,6 @@ class MicroMachine final : public vmm::VcpuEnvironment {
   void Ask(unsigned cpu);
   bool AwaitAnswer(unsigned cpu);
 
-  bool HandleUnbackedAccess(GuestPhysAddr at, bool write) override { return guard_.HandleUnbackedAccess(at, write); }
-  std::string DescribeUnusableMemory(std::optional<GuestPhysAddr> at) override {
-    return at.has_value() ? guard_.DescribeAt(*at) : guard_.Describe();
-  }
   void EndGuest(vmm::GuestEnd end) override;
   void FirstEntry(unsigned) override {}
 
