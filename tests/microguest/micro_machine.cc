@@ -120,7 +120,7 @@ absl::StatusOr<vmm::KvmVcpu> MicroMachine::MakeVcpu(const vmm::KvmSystem& kvm, u
   sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = UserSegment(false);
   sregs.cr0 = 0x80000033;  // PG, NE, ET, MP, PE
   sregs.cr3 = page_tables_.raw();
-  sregs.cr4 = 0x20;    // PAE
+  sregs.cr4 = 0x620;   // PAE, OSFXSR, OSXMMEXCPT
   sregs.efer = 0x500;  // LME, LMA
   RETURN_IF_ERROR(vcpu.SetSregs(sregs));
   const GuestPhysAddr stack = ram_->Allocate(kStackSize);
@@ -206,6 +206,42 @@ std::optional<uint64_t> MicroMachine::Sum(GuestPhysAddr at, ByteCount length, By
   Ask(cpu);
   if (!AwaitAnswer(cpu)) return std::nullopt;
   return box->result;
+}
+
+bool MicroMachine::StoreBy(MailboxStore instruction, GuestPhysAddr at, uint64_t value, unsigned cpu) {
+  Mailbox* box = mailboxes_[cpu];
+  box->operation = kMailboxStoreBy;
+  box->address = at.raw();
+  box->width = instruction;
+  box->value = value;
+  Ask(cpu);
+  return AwaitAnswer(cpu);
+}
+
+void MicroMachine::StartCount(unsigned cpu, GuestPhysAddr at, uint64_t turns) {
+  Mailbox* box = mailboxes_[cpu];
+  box->operation = kMailboxCount;
+  box->address = at.raw();
+  box->value = turns;
+  Ask(cpu);
+}
+
+std::optional<uint64_t> MicroMachine::FinishCount(unsigned cpu) {
+  if (!AwaitAnswer(cpu)) return std::nullopt;
+  return mailboxes_[cpu]->result;
+}
+
+bool MicroMachine::Answered(unsigned cpu) const {
+  const Mailbox* box = mailboxes_[cpu];
+  return __atomic_load_n(&box->done, __ATOMIC_ACQUIRE) == box->request;
+}
+
+bool MicroMachine::Call(GuestPhysAddr at, unsigned cpu) {
+  Mailbox* box = mailboxes_[cpu];
+  box->operation = kMailboxCall;
+  box->address = at.raw();
+  Ask(cpu);
+  return AwaitAnswer(cpu);
 }
 
 void MicroMachine::StartWatch(unsigned cpu, GuestPhysAddr at, ByteCount length, ByteCount stride, uint64_t first,

@@ -56,6 +56,17 @@ class MicroMachine final : public vmm::VcpuEnvironment {
   bool Store(GuestPhysAddr at, uint64_t value, unsigned width = 8, unsigned cpu = 0);
   std::optional<uint64_t> Sum(GuestPhysAddr at, ByteCount length, ByteCount stride, unsigned cpu = 0);
 
+  // One store of 8 bytes by an instruction of the test's choice; false if the guest ended instead.
+  bool StoreBy(MailboxStore instruction, GuestPhysAddr at, uint64_t value, unsigned cpu = 0);
+  // Runs guest code at `at` until it returns.
+  bool Call(GuestPhysAddr at, unsigned cpu = 0);
+  // `turns` stores and loads of a byte that run while the test does other things (kMailboxCount); FinishCount waits for
+  // the last and gives the loads that did not see the store before them.
+  void StartCount(unsigned cpu, GuestPhysAddr at, uint64_t turns);
+  std::optional<uint64_t> FinishCount(unsigned cpu);
+  // Whether the guest has answered what it was asked last.
+  bool Answered(unsigned cpu) const;
+
   // A loop of loads that runs while the test does other things (kMailboxWatch).
   struct WatchResult {
     uint64_t passes, mismatches, first, second;
