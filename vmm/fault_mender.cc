@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace daxvmm::vmm {
 
 using Kind = memory::MendOutcome::Kind;
@@ -13,13 +15,13 @@ std::optional<std::string> FaultMender::Handle(std::span<const TouchedPage> touc
   // Then even a load may have faulted on what has become a repair page since, and must not pass for a store to it.
   const bool overtaken = guard_->repair_count() != repairs_at_entry_;
   bool mended = overtaken;
-  bool known = false;
+  std::optional<GuestPhysAddr> known;  // the first page that is certainly touched and lies in a window
   std::optional<std::string> refusal;
   for (const TouchedPage& page : touched) {
     const Touch touch = page.may_store && !overtaken ? Touch::kMaybeStore : Touch::kLoad;
     std::optional<memory::MendOutcome> outcome = guard_->Mend(page.at, touch);
     if (!outcome.has_value()) continue;
-    known |= !page.perhaps;
+    if (!page.perhaps && !known.has_value()) known = page.at;
     switch (outcome->kind) {
       case Kind::kMended:
         mended = true;
@@ -34,7 +36,7 @@ std::optional<std::string> FaultMender::Handle(std::span<const TouchedPage> touc
         break;
     }
   }
-  if (!mended && (!known || futile_ == kSuspicious)) mended = guard_->LookAtFiles();
+  if (!mended && (!known.has_value() || futile_ == kSuspicious)) mended = guard_->LookAtFiles();
   if (mended) {
     futile_ = 0;
     return std::nullopt;
@@ -42,8 +44,11 @@ std::optional<std::string> FaultMender::Handle(std::span<const TouchedPage> touc
   const std::chrono::steady_clock::time_point now = clock_();
   if (now - last_futile_ > kRow) futile_ = 0;
   last_futile_ = now;
-  if (++futile_ < (known ? kMaxFutile : kMaxFutileUnknown)) return std::nullopt;
-  return refusal.has_value() ? *std::move(refusal) : guard_->Describe();
+  if (++futile_ < (known.has_value() ? kMaxFutile : kMaxFutileUnknown)) return std::nullopt;
+  if (refusal.has_value()) return refusal;
+  // What is left is the host's: no memory, no room on the disk for a hole's page, an error of the disk.
+  return known.has_value() ? absl::StrCat(guard_->DescribeAt(*known), ", but the host cannot bring the page in")
+                           : guard_->Describe();
 }
 
 }  // namespace daxvmm::vmm

@@ -50,6 +50,8 @@ TEST_F(FaultMenderTest, WithoutProgressTheGuestEnds) {
   owner_.outcome = {Kind::kUsable, ""};
   EXPECT_EQ(FaultsUntilTheEnd({{.at = kBase, .may_store = true}}), FaultMender::kMaxFutile);
   EXPECT_TRUE(mender_.suspicious());
+  EXPECT_EQ(Fault({{.at = kBase}}),
+            "share 'data', offset 0x0 of the DAX window: page 0, but the host cannot bring the page in");
 }
 
 TEST_F(FaultMenderTest, ARefusalIsTheReasonInTheEnd) {

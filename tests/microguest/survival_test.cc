@@ -81,7 +81,7 @@ class SurvivalTest : public testing::TestWithParam<bool> {
   }
 
   // The whole chunk at the window's chunk `slot`, by a guest that was told of all of it.
-  int Setup(uint64_t node, uint64_t slot, uint64_t flags, uint64_t told = kChunk) {
+  int Map(uint64_t node, uint64_t slot, uint64_t flags, uint64_t told = kChunk) {
     const fuse_setupmapping_in in{
         .fh = ~uint64_t{0}, .foffset = 0, .len = kChunk, .flags = flags, .moffset = slot * kChunk};
     return window_->Setup(NodeId(node), in, files_, {.told_size = ByteCount(told)}).value();
@@ -120,7 +120,7 @@ TEST_P(SurvivalTest, AnUnmappedPageEndsTheGuestAndSaysWhere) {
 
 TEST_P(SurvivalTest, AStoreToAnUnmappedPageEndsTheGuest) {
   BOOT();
-  ASSERT_EQ(Setup(1, 0, kReadWrite), 0);
+  ASSERT_EQ(Map(1, 0, kReadWrite), 0);
   ASSERT_TRUE(machine_->Store(At(0), kPatternB));
   ASSERT_EQ(Remove(0), 0);
   EXPECT_FALSE(machine_->Store(At(0), kPatternA));
@@ -130,7 +130,7 @@ TEST_P(SurvivalTest, AStoreToAnUnmappedPageEndsTheGuest) {
 
 TEST_P(SurvivalTest, APagePastTheEndReadsAsZerosAndThenAsTheFileAgain) {
   BOOT();
-  ASSERT_EQ(Setup(1, 0, kRead), 0);
+  ASSERT_EQ(Map(1, 0, kRead), 0);
   for (uint64_t round = 0; round < 20; ++round) {
     ASSERT_EQ(machine_->Load(At(kChunk - 8)), kPatternA) << round;
     Truncate(1, kPage * (round % 3));
@@ -146,16 +146,39 @@ TEST_P(SurvivalTest, APagePastTheEndReadsAsZerosAndThenAsTheFileAgain) {
 TEST_P(SurvivalTest, APageThatTheGuestWasNeverToldOfIsNoHang) {
   BOOT();
   Truncate(1, 100);
-  ASSERT_EQ(Setup(1, 0, kReadWrite, 100), 0);
+  ASSERT_EQ(Map(1, 0, kReadWrite, 100), 0);
   // The host grows the file and shrinks it before anyone could tell the guest: that is known to be past the end.
   window_->FileSizeSeen(NodeId(1), ByteCount(3 * kPage));
   EXPECT_EQ(machine_->Load(At(2 * kPage)), 0u);
   EXPECT_EQ(machine_->Load(At(0)), kPatternA);
 }
 
+// No truncation and no size told: a guest's own fault. It sees zeros, or with the in-kernel interrupt controller turns
+// on the page; the growth of the file lets it go on either way.
+TEST_P(SurvivalTest, APageBeyondAnythingThatTheGuestWasTold) {
+  BOOT();
+  Truncate(1, 100);
+  ASSERT_EQ(Map(1, 0, kRead, 100), 0);
+  machine_->StartWatch(0, At(kPage), ByteCount(8), ByteCount(8), kPatternA, 0);
+  MakeFile(1, kPatternA);
+  window_->FileSizeSeen(NodeId(1), ByteCount(kChunk));
+  const auto result = machine_->FinishWatch(0);
+  ASSERT_TRUE(result.has_value()) << machine_->AwaitEnd()->message;
+  EXPECT_EQ(result->mismatches, 0u);
+  EXPECT_EQ(machine_->Load(At(kPage)), kPatternA);
+
+  ASSERT_EQ(Map(1, 0, kRead), 0);
+  Truncate(1, 100);
+  ASSERT_EQ(Remove(0), 0);
+  ASSERT_EQ(Map(1, 0, kRead, 100), 0);
+  machine_->StartWatch(0, At(kPage), ByteCount(8), ByteCount(8), kPatternA, 0);
+  // Whatever it does there, its vCPU can be stopped.
+  machine_->Halt();
+}
+
 TEST_P(SurvivalTest, AStoreToAReadOnlyMappingEndsTheGuestAndNamesTheFile) {
   BOOT();
-  ASSERT_EQ(Setup(1, 0, kRead), 0);
+  ASSERT_EQ(Map(1, 0, kRead), 0);
   ASSERT_EQ(machine_->Load(At(kPage)), kPatternA);
   EXPECT_FALSE(machine_->Store(At(kPage), kPatternB));
   ExpectEnd({"share 'share'", "offset 0x1000", "byte 4096 of '" + Files::Path(1) + "'", "read-only"});
@@ -164,7 +187,7 @@ TEST_P(SurvivalTest, AStoreToAReadOnlyMappingEndsTheGuestAndNamesTheFile) {
 
 TEST_P(SurvivalTest, AStorePastTheTruncatedEndLandsInTheFile) {
   BOOT();
-  ASSERT_EQ(Setup(1, 0, kReadWrite), 0);
+  ASSERT_EQ(Map(1, 0, kReadWrite), 0);
   ASSERT_EQ(machine_->Load(At(5 * kPage)), kPatternA);
   Truncate(1, kPage);
   ASSERT_TRUE(machine_->Store(At(5 * kPage + 16), kPatternB));
@@ -180,7 +203,7 @@ TEST_P(SurvivalTest, AStorePastTheTruncatedEndLandsInTheFile) {
 
 TEST_P(SurvivalTest, ByWhateverInstruction) {
   BOOT();
-  ASSERT_EQ(Setup(1, 0, kReadWrite), 0);
+  ASSERT_EQ(Map(1, 0, kReadWrite), 0);
   for (unsigned i = 0; i < kMailboxStores; ++i) {
     MakeFile(1, kPatternA);
     Truncate(1, kPage);
@@ -194,7 +217,7 @@ TEST_P(SurvivalTest, ByWhateverInstruction) {
 
 TEST_P(SurvivalTest, AStoreAcrossTwoPages) {
   BOOT();
-  ASSERT_EQ(Setup(1, 0, kReadWrite), 0);
+  ASSERT_EQ(Map(1, 0, kReadWrite), 0);
   // Both pages gone, and only the second.
   for (const uint64_t size : {kPage, 5 * kPage}) {
     MakeFile(1, kPatternA);
@@ -208,7 +231,7 @@ TEST_P(SurvivalTest, AStoreAcrossTwoPages) {
 TEST_P(SurvivalTest, AStorePastWhatTheGuestWasToldEndsIt) {
   BOOT();
   Truncate(1, kPage);
-  ASSERT_EQ(Setup(1, 0, kReadWrite, 2 * kPage), 0);
+  ASSERT_EQ(Map(1, 0, kReadWrite, 2 * kPage), 0);
   ASSERT_EQ(machine_->Load(At(kPage)), 0u);
   ASSERT_TRUE(machine_->Store(At(kPage), kPatternB));
   EXPECT_EQ(FileSize(1), 2 * kPage);
@@ -223,7 +246,7 @@ TEST_P(SurvivalTest, AStorePastWhatTheGuestWasToldEndsIt) {
 
 TEST_P(SurvivalTest, CodeInTheWindowIsNotLostEither) {
   BOOT();
-  ASSERT_EQ(Setup(1, 0, kReadWrite), 0);
+  ASSERT_EQ(Map(1, 0, kReadWrite), 0);
   // ret; then, on a page of its own, code that is truncated away: zeros are "add %al, (%rax)", with RAX wherever it is,
   // so only what is still there is run.
   ASSERT_TRUE(machine_->Store(At(0), 0xc3, 1));
@@ -234,7 +257,7 @@ TEST_P(SurvivalTest, CodeInTheWindowIsNotLostEither) {
 
 TEST_P(SurvivalTest, StoresToAReadOnlyShareAreDroppedAsBefore) {
   BOOT(1, /*read_only=*/true);
-  ASSERT_EQ(Setup(1, 0, kRead), 0);
+  ASSERT_EQ(Map(1, 0, kRead), 0);
   Truncate(1, kPage);
   ASSERT_EQ(machine_->Load(At(kPage)), 0u);
   ASSERT_TRUE(machine_->Store(At(kPage), kPatternB));
@@ -245,7 +268,7 @@ TEST_P(SurvivalTest, StoresToAReadOnlyShareAreDroppedAsBefore) {
 
 TEST_P(SurvivalTest, VcpusLoadWhileTheHostTruncatesAndExtends) {
   BOOT(2);
-  ASSERT_EQ(Setup(1, 0, kRead), 0);
+  ASSERT_EQ(Map(1, 0, kRead), 0);
   // The host's holes read as zeros, as the repair pages do.
   for (unsigned cpu : {0u, 1u}) machine_->StartWatch(cpu, At(0), ByteCount(kChunk), KiB(16), kPatternA, 0);
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(1500);
@@ -269,8 +292,8 @@ TEST_P(SurvivalTest, VcpusLoadWhileTheHostTruncatesAndExtends) {
 TEST_P(SurvivalTest, VcpusStoreWhileTheHostTruncatesExtendsAndRemaps) {
   BOOT(2);
   MakeFile(2, kPatternB);
-  ASSERT_EQ(Setup(1, 0, kReadWrite), 0);
-  ASSERT_EQ(Setup(2, 1, kReadWrite), 0);
+  ASSERT_EQ(Map(1, 0, kReadWrite), 0);
+  ASSERT_EQ(Map(2, 1, kReadWrite), 0);
   constexpr uint64_t kTurns = 20'000'000;
   const auto deadline = std::chrono::steady_clock::now() + kDeadline;
   machine_->StartCount(0, At(100 * kPage), kTurns);
@@ -279,7 +302,7 @@ TEST_P(SurvivalTest, VcpusStoreWhileTheHostTruncatesExtendsAndRemaps) {
     ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "the vCPUs did not get done";
     Truncate(1, kPage * (i % 200));
     if (i % 3 == 0) Truncate(2, 0);
-    ASSERT_EQ(Setup(1, i % 5 == 0 ? 0 : 2, kReadWrite), 0);
+    ASSERT_EQ(Map(1, i % 5 == 0 ? 0 : 2, kReadWrite), 0);
     if (i % 11 == 0) Truncate(2, kChunk);
   }
   for (unsigned cpu : {0u, 1u}) {
@@ -295,11 +318,11 @@ TEST_P(SurvivalTest, VcpusStoreWhileTheHostTruncatesExtendsAndRemaps) {
 // Becoming writable takes one step: the other vCPU reads through it all the while.
 TEST_P(SurvivalTest, AnUpgradeLeavesNoGap) {
   BOOT(2);
-  ASSERT_EQ(Setup(1, 0, kRead), 0);
+  ASSERT_EQ(Map(1, 0, kRead), 0);
   machine_->StartWatch(1, At(0), ByteCount(kChunk), KiB(16), kPatternA, kPatternB);
   for (int i = 0; i < 300; ++i) {
-    ASSERT_EQ(Setup(1, 0, kRead), 0);
-    ASSERT_EQ(Setup(1, 0, kReadWrite), 0);
+    ASSERT_EQ(Map(1, 0, kRead), 0);
+    ASSERT_EQ(Map(1, 0, kReadWrite), 0);
     ASSERT_TRUE(machine_->Store(At(kPage * static_cast<uint64_t>(i)), kPatternB)) << i;
   }
   const auto result = machine_->FinishWatch(1);
@@ -310,7 +333,7 @@ TEST_P(SurvivalTest, AnUpgradeLeavesNoGap) {
 
 TEST_P(SurvivalTest, StoresThatNobodyCanServeDoNotTurnForEver) {
   BOOT();
-  ASSERT_EQ(Setup(1, 0, kRead), 0);
+  ASSERT_EQ(Map(1, 0, kRead), 0);
   Truncate(1, 0);
   ASSERT_EQ(machine_->Load(At(kPage)), 0u);
   EXPECT_FALSE(machine_->Store(At(kPage), kPatternB));
