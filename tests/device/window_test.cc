@@ -215,8 +215,9 @@ TEST_F(WindowTest, PagesAreTheFilesAgainBeforeTheGuestHearsOfGrowth) {
     ASSERT_EQ(truncate(HostPath("file").c_str(), 0), 0);
     (void)device_->window()->LookAtFiles();
     ASSERT_EQ(WindowBytes(8192, 1), std::string(1, '\0')) << "round " << round;
-    // By the guest's own write past the end, and by the host's, which a reply tells of.
+    // By the guest's own write past the end that it knows of, and by the host's, which a reply tells of.
     if (round % 2 == 0) {
+      ASSERT_EQ(GetAttr(node).size, 0u);
       ASSERT_EQ(Write(node, fh, 8192, "grown").error, 0);
     } else {
       MakeFile("file", std::string(8192, '.') + "grown");
