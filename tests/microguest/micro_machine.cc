@@ -24,13 +24,13 @@ constexpr uint64_t kLargePageEntry = 0x87;
 constexpr unsigned kGigabytesMapped = 8;
 constexpr ByteCount kStackSize = KiB(64);
 
-kvm_segment UserSegment(bool code) {
+kvm_segment FlatSegment(bool code, uint8_t privilege) {
   kvm_segment segment{};
   segment.limit = 0xffffffff;
-  segment.selector = code ? 0x33 : 0x2b;
+  segment.selector = static_cast<uint16_t>((code ? 0x30 : 0x28) | privilege);
   segment.type = code ? 0xb : 0x3;
   segment.present = segment.s = segment.g = 1;
-  segment.dpl = 3;
+  segment.dpl = privilege;
   segment.l = code ? 1 : 0;
   segment.db = code ? 0 : 1;
   return segment;
@@ -116,8 +116,9 @@ absl::StatusOr<vmm::KvmVcpu> MicroMachine::MakeVcpu(const vmm::KvmSystem& kvm, u
   RETURN_IF_ERROR(vcpu.SetCpuid(cpuid));
   if (options_.irqchip) RETURN_IF_ERROR(vcpu.SetMpState({.mp_state = KVM_MP_STATE_RUNNABLE}));
   ASSIGN_OR_RETURN(kvm_sregs sregs, vcpu.GetSregs());
-  sregs.cs = UserSegment(true);
-  sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = UserSegment(false);
+  const uint8_t privilege = options_.supervisor ? 0 : 3;
+  sregs.cs = FlatSegment(true, privilege);
+  sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = FlatSegment(false, privilege);
   sregs.cr0 = 0x80000033;  // PG, NE, ET, MP, PE
   sregs.cr3 = page_tables_.raw();
   sregs.cr4 = 0x620;   // PAE, OSFXSR, OSXMMEXCPT

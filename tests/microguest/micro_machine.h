@@ -28,6 +28,8 @@ struct MicroMachineOptions {
   unsigned cpus = 1;
   // With it, KVM may treat a page fault as asynchronous: what a real machine has.
   bool irqchip = true;
+  // The payload in supervisor mode, which a software KVM emulates: unreachable pages come as accesses to MMIO there.
+  bool supervisor = false;
   ByteCount window = MiB(16);
   bool window_read_only = false;
 };

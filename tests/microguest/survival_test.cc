@@ -34,12 +34,21 @@ class Files final : public fuse::MappingSource {
   }
 };
 
-// The parameter: whether the machine has the in-kernel interrupt controller, with which a page past a file's end makes
-// KVM_RUN spin instead of failing.
-class SurvivalTest : public testing::TestWithParam<bool> {
+struct Kind {
+  const char* name;
+  // With the in-kernel interrupt controller a page past a file's end makes KVM_RUN spin instead of failing.
+  bool irqchip;
+  // Where KVM emulates supervisor mode, what cannot be reached comes as an access to MMIO, with its address.
+  bool supervisor;
+};
+
+class SurvivalTest : public testing::TestWithParam<Kind> {
  protected:
   void Boot(unsigned cpus = 1, bool read_only = false) {
-    auto machine = MicroMachine::Create({.cpus = cpus, .irqchip = GetParam(), .window_read_only = read_only});
+    auto machine = MicroMachine::Create({.cpus = cpus,
+                                         .irqchip = GetParam().irqchip,
+                                         .supervisor = GetParam().supervisor,
+                                         .window_read_only = read_only});
     if (machine.status().code() == absl::StatusCode::kUnavailable) GTEST_SKIP() << machine.status().message();
     ASSERT_TRUE(machine.ok()) << machine.status();
     machine_ = *std::move(machine);
@@ -105,8 +114,10 @@ class SurvivalTest : public testing::TestWithParam<bool> {
   std::unique_ptr<dax::Window> window_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Irqchip, SurvivalTest, testing::Bool(),
-                         [](const auto& info) { return info.param ? "InKernel" : "None"; });
+INSTANTIATE_TEST_SUITE_P(Kinds, SurvivalTest,
+                         testing::Values(Kind{"User", false, false}, Kind{"UserWithIrqchip", true, false},
+                                         Kind{"Supervisor", false, true}, Kind{"SupervisorWithIrqchip", true, true}),
+                         [](const auto& info) { return info.param.name; });
 
 #define BOOT(...)                             \
   ASSERT_NO_FATAL_FAILURE(Boot(__VA_ARGS__)); \
@@ -204,7 +215,11 @@ TEST_P(SurvivalTest, AStorePastTheTruncatedEndLandsInTheFile) {
 TEST_P(SurvivalTest, ByWhateverInstruction) {
   BOOT();
   ASSERT_EQ(Map(1, 0, kReadWrite), 0);
+  uint64_t stores = 0;
   for (unsigned i = 0; i < kMailboxStores; ++i) {
+    // KVM's emulator knows few vector instructions.
+    if (i == kStoreMovups && GetParam().supervisor) continue;
+    ++stores;
     MakeFile(1, kPatternA);
     Truncate(1, kPage);
     const uint64_t at = (10 + i) * kPage + 64;
@@ -212,7 +227,7 @@ TEST_P(SurvivalTest, ByWhateverInstruction) {
     EXPECT_EQ(FileWord(1, at), kPatternB) << "store " << i;
     EXPECT_EQ(FileSize(1), (11 + i) * kPage) << "store " << i;
   }
-  EXPECT_EQ(window_->stats().files_extended, uint64_t{kMailboxStores});
+  EXPECT_EQ(window_->stats().files_extended, stores);
 }
 
 TEST_P(SurvivalTest, AStoreAcrossTwoPages) {
@@ -294,10 +309,10 @@ TEST_P(SurvivalTest, VcpusStoreWhileTheHostTruncatesExtendsAndRemaps) {
   MakeFile(2, kPatternB);
   ASSERT_EQ(Map(1, 0, kReadWrite), 0);
   ASSERT_EQ(Map(2, 1, kReadWrite), 0);
-  constexpr uint64_t kTurns = 20'000'000;
+  const uint64_t turns = GetParam().supervisor ? 200'000 : 20'000'000;
   const auto deadline = std::chrono::steady_clock::now() + kDeadline;
-  machine_->StartCount(0, At(100 * kPage), kTurns);
-  machine_->StartCount(1, At(kChunk + 7 * kPage), kTurns);
+  machine_->StartCount(0, At(100 * kPage), turns);
+  machine_->StartCount(1, At(kChunk + 7 * kPage), turns);
   for (uint64_t i = 0; !machine_->Answered(0) || !machine_->Answered(1); ++i) {
     ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "the vCPUs did not get done";
     Truncate(1, kPage * (i % 200));

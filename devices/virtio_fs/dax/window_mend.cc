@@ -21,16 +21,18 @@ using Kind = memory::MendOutcome::Kind;
 
 // An access in the guest's place meets a host that truncates and extends at the same time; each try looks anew.
 constexpr int kAccessTries = 16;
+// An embedder's thread may take signals.
+constexpr int kExtendTries = 16;
 
 FileOffset PageOf(FileOffset at) { return FileOffset(at.raw() / kPageSize.raw() * kPageSize.raw()); }
 
 // 0 or the errno. Mode 0 gives the range its blocks and raises the file's size to its end; it changes no byte and,
 // unlike ftruncate, never takes anything from a file that has grown meanwhile.
 int Extend(const UniqueFd& fd, FileOffset from, ByteCount length) {
-  int err = 0;
-  do {
+  int err = EINTR;
+  for (int i = 0; i < kExtendTries && err == EINTR; ++i) {
     err = fallocate(fd.get(), 0, static_cast<off_t>(from.raw()), static_cast<off_t>(length.raw())) == 0 ? 0 : errno;
-  } while (err == EINTR);
+  }
   return err;
 }
 
@@ -96,11 +98,13 @@ MendOutcome Window::Access(WindowOffset at, std::span<uint8_t> data, bool store)
   const Touch touch = store ? Touch::kMaybeStore : Touch::kLoad;
   std::byte* const host = window_->host() + at.raw();
   for (int i = 0; i < kAccessTries; ++i) {
-    // An access of 8 bytes may have its last ones on another page.
-    for (const WindowOffset part : {at, at + ByteCount(data.size() - 1)}) {
-      MendOutcome outcome = Mend(part, touch);
-      if (outcome.kind == Kind::kLost || outcome.kind == Kind::kRefused) return outcome;
+    MendOutcome outcome = Mend(at, touch);
+    // The last bytes may lie on another page.
+    const WindowOffset last = at + ByteCount(data.size() - 1);
+    if (last.raw() / kPageSize.raw() != at.raw() / kPageSize.raw() && outcome.reason.empty()) {
+      outcome = Mend(last, touch);
     }
+    if (outcome.kind == Kind::kLost || outcome.kind == Kind::kRefused) return outcome;
     const std::span<std::byte> bytes = std::as_writable_bytes(data);
     if (store ? memory::FaultTolerantWrite(host, bytes) : memory::FaultTolerantRead(host, bytes)) {
       return {Kind::kMended, ""};
