@@ -130,6 +130,9 @@ bool Vcpu::HandleExit() {
                                                      index_, run.fail_entry.hardware_entry_failure_reason)});
       return false;
     case KVM_EXIT_INTERNAL_ERROR:
+      // How a KVM that emulates the instruction reports an atomic access to a page that it cannot reach. The vCPU
+      // stands before the instruction still.
+      if (run.internal.suberror == KVM_INTERNAL_ERROR_EMULATION && !MendTouchedPages().has_value()) return true;
       environment_->EndGuest({GuestEndKind::kHostError, absl::StrFormat("vCPU %d: KVM internal error %d%s", index_,
                                                                         run.internal.suberror, Where())});
       return false;
@@ -167,11 +170,14 @@ bool Vcpu::HandleMmio() {
   return false;
 }
 
+std::optional<std::string> Vcpu::MendTouchedPages() {
+  return mender_.Handle(FindTouchedPages(&kvm_, *buses_.memory, mender_.suspicious()));
+}
+
 bool Vcpu::HandleUnreachablePage() {
   // KVM does not say which page it was: the kernel's handling of a failed get_user_pages in kvm_handle_bad_page (Linux
   // 6.1). The vCPU stands before the instruction that touched it.
-  const std::optional<std::string> hopeless =
-      mender_.Handle(FindTouchedPages(&kvm_, *buses_.memory, mender_.suspicious()));
+  const std::optional<std::string> hopeless = MendTouchedPages();
   if (!hopeless.has_value()) return true;
   EndWithFault("touched guest memory that has nothing behind it", *hopeless);
   return false;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -62,6 +63,8 @@ class Vcpu {
   bool HandleMmio();
   // KVM could not reach a page that the guest touched.
   bool HandleUnreachablePage();
+  // nullopt: enter again. Else why the guest cannot go on; see FaultMender.
+  std::optional<std::string> MendTouchedPages();
   // `detail` may be empty.
   void EndWithFault(const std::string& what, const std::string& detail = "");
   std::string Where();

@@ -223,7 +223,8 @@ TEST_P(SurvivalTest, ByWhateverInstruction) {
     MakeFile(1, kPatternA);
     Truncate(1, kPage);
     const uint64_t at = (10 + i) * kPage + 64;
-    ASSERT_TRUE(machine_->StoreBy(static_cast<MailboxStore>(i), At(at), kPatternB)) << "store " << i;
+    ASSERT_TRUE(machine_->StoreBy(static_cast<MailboxStore>(i), At(at), kPatternB))
+        << "store " << i << ": " << machine_->AwaitEnd()->message;
     EXPECT_EQ(FileWord(1, at), kPatternB) << "store " << i;
     EXPECT_EQ(FileSize(1), (11 + i) * kPage) << "store " << i;
   }
