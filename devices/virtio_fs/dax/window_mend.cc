@@ -20,7 +20,7 @@ using memory::Touch;
 using Kind = memory::MendOutcome::Kind;
 
 // An access in the guest's place meets a host that truncates and extends at the same time; each try looks anew.
-constexpr int kAccessTries = 16;
+constexpr int kAccessTries = 1000;
 // An embedder's thread may take signals.
 constexpr int kExtendTries = 16;
 
