@@ -1,0 +1,364 @@
+#include "devices/virtio_fs/dax/adaptive.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace daxvmm::dax {
+namespace {
+
+constexpr AdaptiveTime kSecond = std::chrono::seconds(1);
+
+// Chunk after chunk, and never to write.
+bool ReadInOrder(const FileSample& seen) {
+  return seen.setups >= 2 && seen.write_setups == 0 && seen.sequential_setups * 4 >= (seen.setups - 1) * 3;
+}
+
+bool SeenWhole(const FileSample& seen) { return seen.setups * 10 >= ChunksOfSize(seen.size) * 9; }
+
+uint64_t Percent(uint64_t part, uint64_t whole) { return whole == 0 ? 0 : part * 100 / whole; }
+
+// Denials for want of room, or of knowledge: another day they may be granted without any evidence.
+bool Passing(AdaptiveReason reason) {
+  switch (reason) {
+    case AdaptiveReason::kNoWindow:
+    case AdaptiveReason::kTooSmall:
+    case AdaptiveReason::kTooLarge:
+    case AdaptiveReason::kWindowBusy:
+    case AdaptiveReason::kKind:
+      return true;
+    default:
+      return false;
+  }
+}
+
+AdaptiveTime Dwell(const AdaptiveTuning& tuning, uint32_t changes) {
+  AdaptiveTime dwell = tuning.dwell;
+  for (uint32_t i = 1; i < changes && dwell < tuning.max_dwell; ++i) dwell *= 2;
+  return std::min(dwell, std::max(tuning.dwell, tuning.max_dwell));
+}
+
+}  // namespace
+
+AdaptivePolicy::AdaptivePolicy(uint64_t capacity_chunks, const AdaptiveTuning& tuning)
+    : tuning_(tuning), files_(tuning.max_live_files, tuning.max_forgotten_files), capacity_(capacity_chunks) {}
+
+void AdaptivePolicy::Reset() {
+  files_ = AdaptiveFiles(tuning_.max_live_files, tuning_.max_forgotten_files);
+  kinds_ = AdaptiveKinds();
+  bespoken_ = 0;
+  window_ = WindowSample();
+  turning_over_ = false;
+}
+
+AdaptiveTime AdaptivePolicy::Clamp(AdaptiveTime now) { return now_ = std::max(now_, now); }
+
+uint8_t AdaptivePolicy::window_percent() const {
+  return static_cast<uint8_t>(std::min<uint64_t>(255, Percent(std::max(window_.used_chunks, bespoken_), capacity_)));
+}
+
+Verdict AdaptivePolicy::Make(bool dax, AdaptiveReason reason, uint64_t count, AdaptiveTime over) const {
+  // Rounded up, so that "in 0 s" is never said.
+  const auto seconds = static_cast<uint32_t>((std::max(over, AdaptiveTime(1)) + kSecond - AdaptiveTime(1)) / kSecond);
+  return {.dax = dax, .reason = reason, .window_percent = window_percent(), .seconds = seconds, .count = count};
+}
+
+// ---- Files that come to life
+
+Verdict AdaptivePolicy::Judge(const NewFile& file) {
+  const uint64_t need = ChunksOfSize(file.size);
+  if (capacity_ == 0) return Make(false, AdaptiveReason::kNoWindow);
+  if (file.size < tuning_.smallest) return Make(false, AdaptiveReason::kTooSmall, file.size.raw());
+  if (need > BudgetChunks()) return Make(false, AdaptiveReason::kTooLarge, need);
+  if (kinds_.Denied(file.size, file.huge_pages)) {
+    return Make(false, AdaptiveReason::kKind, kinds_.Votes(file.size, file.huge_pages));
+  }
+  // Huge pages are mapped for less than a FUSE_READ: full is no harm, as long as nobody maps again what it lost.
+  const bool overflows = bespoken_ + need > BudgetChunks();
+  if (overflows && (turning_over_ || !file.huge_pages)) return Make(false, AdaptiveReason::kWindowBusy, need);
+  if (need == 1 && !file.huge_pages && kinds_.TakesTrial(tuning_.trial_every, file.size, file.huge_pages)) {
+    return Make(false, AdaptiveReason::kTrial);
+  }
+  return Make(true, AdaptiveReason::kNewFile);
+}
+
+Verdict AdaptivePolicy::JudgeReturn(AdaptiveTime now, const AdaptiveFile& record, const NewFile& file) {
+  const Verdict& had = record.verdict;
+  if (!MayChange(now, record)) return had;
+  if (had.dax) {
+    if (file.size < tuning_.smallest) return Make(false, AdaptiveReason::kTooSmall, file.size.raw());
+    // It comes back cold: what it would have to map again has to find room like any other's, unless it has shown that
+    // it is worth it.
+    const uint64_t need = ChunksOfSize(file.size);
+    if (had.reason != AdaptiveReason::kServedOften && !file.huge_pages && bespoken_ + need > BudgetChunks()) {
+      return Make(false, AdaptiveReason::kWindowBusy, need);
+    }
+    return had;
+  }
+  if (!Passing(had.reason)) return had;
+  Verdict verdict = Judge(file);
+  if (!verdict.dax) return had;
+  if (had.reason == AdaptiveReason::kTooSmall) verdict = Make(true, AdaptiveReason::kGrown, file.size.raw());
+  return verdict;
+}
+
+Verdict AdaptivePolicy::Instantiated(AdaptiveTime now, const NewFile& file) {
+  now = Clamp(now);
+  AdaptiveFile* record = files_.Find(file.file);
+  if (record != nullptr && record->live) {
+    files_.Touch(record);
+    record->active = now;
+    return record->verdict;
+  }
+  const bool known = record != nullptr;
+  const Verdict verdict = known ? JudgeReturn(now, *record, file) : Judge(file);
+  MakePlace();
+  record = files_.Revive(file.file);
+  if (record == nullptr) return verdict;
+  if (known && record->verdict.dax != verdict.dax) {
+    Change(now, record, verdict);
+  } else {
+    record->verdict = verdict;
+  }
+  record->born = record->active = now;
+  record->first_size = file.size;
+  record->voted_once = record->voted_worth = false;
+  record->last = FileSample{.file = file.file, .size = file.size, .huge_pages = file.huge_pages, .dax = verdict.dax};
+  record->evidence.FadeTo(now, tuning_.evidence_half_life);
+  Bespeak(now, record);
+  return record->verdict;
+}
+
+void AdaptivePolicy::Forgotten(AdaptiveTime now, const FileSample& last) {
+  now = Clamp(now);
+  AdaptiveFile* record = files_.Find(last.file);
+  if (record == nullptr || !record->live) return;
+  TakeUp(now, record, last);
+  // When it comes back it has nothing mapped, and pays for every page again.
+  if (record->verdict.dax && !last.huge_pages && ReadInOrder(last) && SeenWhole(last) && MayChange(now, *record)) {
+    Change(now, record, Make(false, AdaptiveReason::kStreamed, last.setups, now - record->born));
+  }
+  Release(record);
+  files_.Forget(record);
+}
+
+void AdaptivePolicy::MakePlace() {
+  if (AdaptiveFile* oldest = files_.OldestIfFull()) Release(oldest);
+}
+
+// ---- Changing
+
+bool AdaptivePolicy::MayChange(AdaptiveTime now, const AdaptiveFile& record) {
+  while (!recent_changes_.empty() && recent_changes_.front() + kSecond <= now) recent_changes_.pop_front();
+  if (recent_changes_.size() >= tuning_.max_changes_per_second) return false;
+  return record.changes == 0 || now - record.changed >= Dwell(tuning_, record.changes);
+}
+
+void AdaptivePolicy::Change(AdaptiveTime now, AdaptiveFile* record, const Verdict& verdict) {
+  record->verdict = verdict;
+  record->changed = now;
+  ++record->changes;
+  recent_changes_.push_back(now);
+}
+
+void AdaptivePolicy::Release(AdaptiveFile* record) {
+  bespoken_ -= record->bespoken;
+  record->bespoken = 0;
+}
+
+void AdaptivePolicy::Bespeak(AdaptiveTime now, AdaptiveFile* record) {
+  Release(record);
+  if (now - record->active > tuning_.quiet_after) return;
+  record->bespoken = record->last.mapped_chunks;
+  if (record->verdict.dax && now - record->born < tuning_.settles_after) {
+    record->bespoken = std::max(record->bespoken, ChunksOfSize(record->last.size));
+  }
+  bespoken_ += record->bespoken;
+}
+
+// ---- Looking
+
+uint64_t AdaptivePolicy::TakeUp(AdaptiveTime now, AdaptiveFile* record, const FileSample& sample) {
+  record->evidence.FadeTo(now, tuning_.evidence_half_life);
+  record->evidence.Add(record->last, sample);
+  const uint64_t once = std::max(record->last.setups, ChunksOfSize(sample.size));
+  record->last = sample;
+  record->active = now;
+  files_.Touch(record);
+  VoteFor(record);
+  return sample.setups > once ? sample.setups - once : 0;
+}
+
+void AdaptivePolicy::VoteFor(AdaptiveFile* record) {
+  const FileSample& seen = record->last;
+  if (seen.size < tuning_.smallest || record->voted_worth) return;
+  std::optional<bool> worth;
+  if (seen.setups > 0) {
+    if (seen.write_setups > 0 || (seen.setups >= 4 && !ReadInOrder(seen))) {
+      worth = true;
+    } else if (ReadInOrder(seen) && SeenWhole(seen)) {
+      worth = seen.huge_pages;
+    }
+  } else if (record->evidence.FuseNs(tuning_) > record->evidence.MappingNs(tuning_, seen.size, seen.huge_pages)) {
+    worth = record->evidence.requests() >= 1;
+  } else if (seen.read_bytes * 10 >= seen.size.raw() * 9 && record->first_size == seen.size) {
+    worth = false;
+  }
+  if (!worth || (!*worth && record->voted_once)) return;
+  // A file that was read once, and then again and again, takes its first vote back.
+  if (*worth && record->voted_once) kinds_.Vote(tuning_, seen.size, seen.huge_pages, true);
+  kinds_.Vote(tuning_, seen.size, seen.huge_pages, *worth);
+  (*worth ? record->voted_worth : record->voted_once) = true;
+}
+
+void AdaptivePolicy::Observe(AdaptiveTime now, const WindowSample& window, uint64_t mapped_again,
+                             uint64_t streamed_maps) {
+  const uint64_t maps = window.maps > window_.maps ? window.maps - window_.maps : 0;
+  const uint64_t soon = window.reused_soon > window_.reused_soon ? window.reused_soon - window_.reused_soon : 0;
+  // A stream takes the slots that it just left: that is no sign of somebody waiting.
+  if (streamed_maps * 2 < maps) mapped_again = std::max(mapped_again, soon);
+  const auto passed = static_cast<uint64_t>(std::max(now - ticked_, AdaptiveTime(1)).count());
+  window_ = window;
+  capacity_ = window.capacity_chunks;
+  turning_over_ = capacity_ > 0 && Percent(window.used_chunks, capacity_) >= tuning_.budget_percent &&
+                  mapped_again * 1'000'000 / capacity_ / passed >= tuning_.turnover_per_mille;
+  ticked_ = now;
+}
+
+std::vector<VerdictChange> AdaptivePolicy::Tick(AdaptiveTime now, const WindowSample& window,
+                                                std::span<const FileSample> active) {
+  now = Clamp(now);
+  std::vector<AdaptiveFile*> seen;
+  seen.reserve(std::min(active.size(), tuning_.max_live_files));
+  uint64_t mapped_again = 0;
+  uint64_t streamed_maps = 0;
+  // More than can be remembered would push out one another.
+  for (const FileSample& sample : active.first(std::min(active.size(), tuning_.max_live_files))) {
+    AdaptiveFile* record = files_.Find(sample.file);
+    if (record == nullptr || !record->live) {
+      MakePlace();
+      const bool known = record != nullptr;
+      record = files_.Revive(sample.file);
+      if (record == nullptr) continue;
+      record->born = now;
+      record->first_size = sample.size;
+      record->last = sample;
+      if (!known || record->verdict.dax != sample.dax) record->verdict = Make(sample.dax, AdaptiveReason::kNewFile);
+    }
+    const uint64_t maps_before = record->last.setups;
+    const uint64_t again = TakeUp(now, record, sample);
+    const bool harmless = sample.huge_pages && ReadInOrder(sample);
+    if (!harmless) mapped_again += again;
+    if (harmless && sample.setups > maps_before) streamed_maps += sample.setups - maps_before;
+    seen.push_back(record);
+  }
+  for (AdaptiveFile& file : files_.live()) Bespeak(now, &file);
+  Observe(now, window, mapped_again, streamed_maps);
+
+  std::vector<VerdictChange> changes;
+  WithdrawStreamed(now, seen, &changes);
+  WithdrawLeastUsed(now, &changes);
+  GrantServedOften(now, seen, &changes);
+  return changes;
+}
+
+void AdaptivePolicy::WithdrawStreamed(AdaptiveTime now, std::span<AdaptiveFile* const> active,
+                                      std::vector<VerdictChange>* changes) {
+  for (AdaptiveFile* file : active) {
+    const FileSample& seen = file->last;
+    if (!file->verdict.dax || !MayChange(now, *file)) continue;
+    if (seen.size < tuning_.smallest) {
+      Change(now, file, Make(false, AdaptiveReason::kTooSmall, seen.size.raw()));
+    } else if (!seen.huge_pages && ReadInOrder(seen) && SeenWhole(seen) &&
+               (window_percent() >= tuning_.pressure_percent || seen.setups >= 2 * ChunksOfSize(seen.size))) {
+      Change(now, file, Make(false, AdaptiveReason::kStreamed, seen.setups, now - file->born));
+    } else {
+      continue;
+    }
+    changes->push_back({file->file, file->verdict});
+    Bespeak(now, file);
+  }
+}
+
+void AdaptivePolicy::WithdrawLeastUsed(AdaptiveTime now, std::vector<VerdictChange>* changes) {
+  if (!turning_over_ || now - withdrew_ < tuning_.withdraw_pause) return;
+  struct Candidate {
+    AdaptiveFile* file;
+    double per_chunk;
+    uint64_t chunks;
+  };
+  std::vector<Candidate> candidates;
+  uint64_t wanted = 0;
+  for (AdaptiveFile& file : files_.live()) {
+    if (!file.verdict.dax || now - file.active > tuning_.quiet_after) continue;
+    file.evidence.FadeTo(now, tuning_.evidence_half_life);
+    // What it maps again and again counts in full, even if the guest has just taken it away.
+    const uint64_t chunks = std::max<uint64_t>(
+        file.bespoken, std::min<uint64_t>(ChunksOfSize(file.last.size), static_cast<uint64_t>(file.evidence.setups())));
+    if (chunks == 0) continue;
+    wanted += chunks;
+    candidates.push_back({&file, file.evidence.setups() / static_cast<double>(chunks), chunks});
+  }
+  std::ranges::sort(candidates, [](const Candidate& a, const Candidate& b) {
+    if (a.per_chunk != b.per_chunk) return a.per_chunk < b.per_chunk;
+    if (a.chunks != b.chunks) return a.chunks > b.chunks;
+    return a.file->file < b.file->file;
+  });
+  // At least one goes: the window does turn over.
+  for (const Candidate& candidate : candidates) {
+    if (withdrew_ == now && wanted <= BudgetChunks()) break;
+    if (!MayChange(now, *candidate.file)) continue;
+    AdaptiveFile* file = candidate.file;
+    Change(now, file,
+           Make(false, AdaptiveReason::kTurnover, static_cast<uint64_t>(file->evidence.setups() + 0.5),
+                now - std::max(file->born, file->evidence.since())));
+    changes->push_back({file->file, file->verdict});
+    Bespeak(now, file);
+    wanted -= candidate.chunks;
+    withdrew_ = now;
+  }
+}
+
+void AdaptivePolicy::GrantServedOften(AdaptiveTime now, std::span<AdaptiveFile* const> active,
+                                      std::vector<VerdictChange>* changes) {
+  struct Candidate {
+    AdaptiveFile* file;
+    double saved_per_chunk;
+    double percent;
+    uint64_t chunks;
+  };
+  std::vector<Candidate> candidates;
+  for (AdaptiveFile* file : active) {
+    const FileSample& seen = file->last;
+    if (file->verdict.dax || capacity_ == 0 || seen.size < tuning_.smallest) continue;
+    const uint64_t chunks = ChunksOfSize(seen.size);
+    if (chunks > BudgetChunks()) continue;
+    const double fuse = file->evidence.FuseNs(tuning_);
+    const double mapping = file->evidence.MappingNs(tuning_, seen.size, seen.huge_pages);
+    if (mapping <= 0 || fuse * 100 < mapping * tuning_.grant_percent) continue;
+    candidates.push_back({file, (fuse - mapping) / static_cast<double>(chunks), fuse * 100 / mapping, chunks});
+  }
+  std::ranges::sort(candidates, [](const Candidate& a, const Candidate& b) {
+    if (a.saved_per_chunk != b.saved_per_chunk) return a.saved_per_chunk > b.saved_per_chunk;
+    return a.file->file < b.file->file;
+  });
+  for (const Candidate& candidate : candidates) {
+    AdaptiveFile* file = candidate.file;
+    const uint64_t after = bespoken_ + candidate.chunks;
+    const bool fits = after <= BudgetChunks();
+    if (!fits && (turning_over_ || candidate.percent < tuning_.grant_over_budget_percent || after > capacity_))
+      continue;
+    if (!MayChange(now, *file)) continue;
+    Change(now, file,
+           Make(true, AdaptiveReason::kServedOften, static_cast<uint64_t>(file->evidence.requests() + 0.5),
+                now - std::max(file->born, file->evidence.since())));
+    changes->push_back({file->file, file->verdict});
+    // Until the guest has made a new inode and settled, the whole file counts.
+    Release(file);
+    file->bespoken = candidate.chunks;
+    bespoken_ += candidate.chunks;
+    file->born = now;
+    file->evidence.Clear();
+  }
+}
+
+}  // namespace daxvmm::dax
