@@ -30,6 +30,7 @@ MAY_INCLUDE = {
     "vmm/kvm": ["vmm/kvm/", "memory/", "base/"],
     "vmm/boot": ["vmm/boot/", "vmm/layout.h", "memory/", "base/"],
     "vmm/acpi": ["vmm/acpi/", "vmm/layout.h", "memory/", "base/"],
+    "tools/policy_lab": ["tools/policy_lab/", "devices/virtio_fs/dax/adaptive", "base/"],
     "benchmarks": ["base/", "memory/", "devices/", "vmm/", "control/", "tests/fakes/"],
     "examples": ["base/", "memory/", "devices/", "vmm/", "control/", "proto/"],
 }
@@ -37,7 +38,7 @@ MAY_INCLUDE = {
 TEST_EXTRA = ["tests/"]
 # Folders that may include anything.
 FREE = ["tests"]
-ROOMS = ("base/", "memory/", "devices/", "vmm/", "control/", "proto/", "tests/", "benchmarks/", "examples/")
+ROOMS = ("base/", "memory/", "devices/", "vmm/", "control/", "proto/", "tests/", "benchmarks/", "examples/", "tools/")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.MULTILINE)
 
