@@ -223,29 +223,36 @@ class Build final : public Program {
   std::vector<Object> objects_;
 };
 
+// Reads anywhere in any of the files, which all stay open but for one after another that is opened anew.
 class Scattered final : public Program {
  public:
   Scattered(uint64_t bytes, Trace* trace) {
     const uint64_t count = std::max<uint64_t>(bytes / (4 * kMiB), 1);
     for (uint64_t i = 0; i < count; ++i) files_.push_back(trace->AddFile(std::min(bytes, 4 * kMiB)));
+    for (const FileId file : files_) trace->Open(file);
   }
   void Step(Trace* trace, Random* random) override {
-    const FileId file = files_[random->Below(files_.size())];
-    const uint64_t size = trace->files[file].size;
-    trace->Open(file);
-    for (int i = 0; i < 16; ++i) trace->Read(file, random->Below(size / (16 * kKiB)) * 16 * kKiB, 16 * kKiB);
-    trace->Close(file);
+    const FileId reopened = files_[next_++ % files_.size()];
+    trace->Close(reopened);
+    trace->Open(reopened);
+    for (int i = 0; i < 32; ++i) {
+      const FileId file = files_[random->Below(files_.size())];
+      trace->Read(file, random->Below(trace->files[file].size / (16 * kKiB)) * 16 * kKiB, 16 * kKiB);
+    }
   }
 
  private:
   std::vector<FileId> files_;
+  size_t next_ = 0;
 };
 
 void Repeat(Program* program, uint64_t steps, Nanos think, const WorkloadConfig& config, Trace* trace, Random* random) {
+  // In bursts: what is spread evenly never meets an empty window.
+  constexpr uint64_t kBurst = 10;
   steps = std::max<uint64_t>(steps * config.length_percent / 100, 1);
-  for (uint64_t i = 0; i < steps; ++i) {
+  for (uint64_t i = 1; i <= steps; ++i) {
     program->Step(trace, random);
-    trace->Think(think);
+    if (i % kBurst == 0) trace->Think(think * kBurst);
   }
 }
 
@@ -257,12 +264,10 @@ void Mixed(const WorkloadConfig& config, Trace* trace, Random* random) {
   const uint64_t steps = std::max<uint64_t>(6000 * config.length_percent / 100, 1);
   for (uint64_t i = 0; i < steps; ++i) {
     database.Step(trace, random);
-    trace->Think(4 * kMs);
     small.Step(trace, random);
-    trace->Think(4 * kMs);
     if (i % 8 == 3) libraries.Step(trace, random);
     if (i % 16 == 9) stream.Step(trace, random);
-    trace->Think(4 * kMs);
+    if (i % 4 == 0) trace->Think(48 * kMs);
   }
 }
 
@@ -306,7 +311,7 @@ Trace MakeWorkingSet(uint64_t working_set_bytes, const WorkloadConfig& config) {
   trace.name = "working set";
   Random random(config.seed);
   Scattered files(working_set_bytes, &trace);
-  Repeat(&files, 30'000, 3 * kMs, config, &trace, &random);
+  Repeat(&files, 40'000, 1 * kMs, config, &trace, &random);
   return trace;
 }
 

@@ -29,14 +29,14 @@ inline constexpr WorkloadName kWorkloads[] = {
     {"libraries", "short programs that map libraries of up to 8 MiB and touch parts of them"},
     {"database", "8 KiB reads and writes at random in three files of 12 MiB that stay open"},
     {"build", "a C build: small sources once, headers again and again, a compiler's text, objects, a link"},
-    {"fourfold", "16 KiB reads at random in files of 4 MiB that make four times the window"},
+    {"fourfold", "16 KiB reads at random in files of 4 MiB, reopened now and then, that make four times the window"},
     {"mixed", "a database, libraries, small files and a stream at the same time"},
 };
 
 // nullopt for a name that is not in the list.
 std::optional<Trace> MakeWorkload(absl::string_view name, const WorkloadConfig& config);
 
-// Random 16 KiB reads in files of 4 MiB that make `working_set_bytes`, opened anew each time: for curves.
+// What `fourfold` does, with a working set of this size: for curves.
 Trace MakeWorkingSet(uint64_t working_set_bytes, const WorkloadConfig& config);
 
 }  // namespace daxvmm::lab
