@@ -19,8 +19,7 @@ Guest::Guest(const GuestConfig& config, LabPolicy* policy)
     : config_(config),
       policy_(policy),
       window_(config.window_bytes / kChunk, config.costs),
-      cache_(config.cache_bytes / kPage),
-      next_tick_(config.tick) {
+      cache_(config.cache_bytes / kPage) {
   window_.OnReclaim([this](const Range& range) {
     ++files_[range.file].seen.removes;
     --files_[range.file].seen.mapped_chunks;
@@ -106,7 +105,7 @@ void Guest::Account(Nanos since) {
 }
 
 void Guest::MaybeTick() {
-  if (now_ < next_tick_) return;
+  if (!policy_->Due(now_, maps_)) return;
   std::vector<dax::FileSample> samples;
   samples.reserve(active_.size());
   for (const FileId id : active_) {
@@ -124,7 +123,6 @@ void Guest::MaybeTick() {
                                  .unmaps = unmaps_,
                                  .reused_soon = window_.reused_soon()};
   metrics_.verdict_changes += policy_->Tick(now_, window, samples);
-  next_tick_ = now_ + config_.tick;
 }
 
 void Guest::Active(FileId id) {

@@ -20,7 +20,6 @@ struct GuestConfig {
   size_t max_inodes = 4096;          // closed files beyond these leave the inode cache, oldest first
   Backing backing = Backing::kTmpfs;
   Nanos attr_timeout = 1'000'000'000;
-  Nanos tick = 1'000'000'000;
   Costs costs;
 };
 
@@ -102,7 +101,6 @@ class Guest {
   std::list<FileId> idle_;  // live and closed, the least recently used first
   std::vector<FileId> active_;
   Nanos now_ = 0;
-  Nanos next_tick_ = 0;
   uint64_t maps_ = 0;
   uint64_t unmaps_ = 0;
   double chunk_ns_ = 0;

@@ -32,6 +32,7 @@ class Adaptive final : public LabPolicy {
     const auto it = latched_.find(file);
     return it != latched_.end() && it->second;
   }
+  bool Due(Nanos now, uint64_t maps) const override { return policy_.Due(At(now), maps); }
   void Forgotten(Nanos now, const dax::FileSample& last) override {
     policy_.Forgotten(At(now), last);
     latched_.erase(static_cast<FileId>(last.file.raw()));

@@ -21,7 +21,9 @@ class LabPolicy {
   // The same of a later reply.
   virtual bool Current(FileId file, uint64_t size) const = 0;
   virtual void Forgotten(Nanos /*now*/, const dax::FileSample& /*last*/) {}
-  // Once a second. Returns how many verdicts changed.
+  // Whether to call Tick now; `maps`: chunks mapped so far.
+  virtual bool Due(Nanos /*now*/, uint64_t /*maps*/) const { return false; }
+  // Returns how many verdicts changed.
   virtual size_t Tick(Nanos /*now*/, const dax::WindowSample& /*window*/, std::span<const dax::FileSample> /*active*/) {
     return 0;
   }

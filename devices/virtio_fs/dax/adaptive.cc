@@ -6,11 +6,22 @@
 namespace daxvmm::dax {
 namespace {
 
+constexpr uint64_t kFewestInOrder = 3;
 constexpr AdaptiveTime kSecond = std::chrono::seconds(1);
 
-// Chunk after chunk, and never to write.
+// Chunk after chunk, and never to write. Two chunks have an order by chance.
 bool ReadInOrder(const FileSample& seen) {
-  return seen.setups >= 2 && seen.write_setups == 0 && seen.sequential_setups * 4 >= (seen.setups - 1) * 3;
+  return seen.setups >= kFewestInOrder && seen.write_setups == 0 && seen.sequential_setups * 4 >= (seen.setups - 1) * 3;
+}
+
+// The same, of a file that is not mapped: by requests that readahead has made large.
+bool ServedInOrder(const FileSample& seen) {
+  return seen.setups == 0 && seen.writes == 0 && seen.read_bytes >= seen.reads * KiB(64).raw();
+}
+
+// Enough to tell in which order.
+bool SeenInPart(const FileSample& seen) {
+  return seen.setups > 0 ? seen.setups >= kFewestInOrder && 2 * seen.setups >= ChunksOfSize(seen.size) : seen.reads >= 2;
 }
 
 bool SeenWhole(const FileSample& seen) { return seen.setups * 10 >= ChunksOfSize(seen.size) * 9; }
@@ -47,13 +58,14 @@ void AdaptivePolicy::Reset() {
   kinds_ = AdaptiveKinds();
   bespoken_ = 0;
   window_ = WindowSample();
-  turning_over_ = false;
+  window_used_ = window_maps_ = mapped_again_ = streamed_maps_ = 0;
+  turning_over_ = too_much_granted_ = false;
 }
 
 AdaptiveTime AdaptivePolicy::Clamp(AdaptiveTime now) { return now_ = std::max(now_, now); }
 
 uint8_t AdaptivePolicy::window_percent() const {
-  return static_cast<uint8_t>(std::min<uint64_t>(255, Percent(std::max(window_.used_chunks, bespoken_), capacity_)));
+  return static_cast<uint8_t>(std::min<uint64_t>(255, Percent(std::max(window_used_, bespoken_), capacity_)));
 }
 
 Verdict AdaptivePolicy::Make(bool dax, AdaptiveReason reason, uint64_t count, AdaptiveTime over) const {
@@ -72,10 +84,11 @@ Verdict AdaptivePolicy::Judge(const NewFile& file) {
   if (kinds_.Denied(file.size, file.huge_pages)) {
     return Make(false, AdaptiveReason::kKind, kinds_.Votes(file.size, file.huge_pages));
   }
-  // Huge pages are mapped for less than a FUSE_READ: full is no harm, as long as nobody maps again what it lost.
-  const bool overflows = bespoken_ + need > BudgetChunks();
-  if (overflows && (turning_over_ || !file.huge_pages)) return Make(false, AdaptiveReason::kWindowBusy, need);
-  if (need == 1 && !file.huge_pages && kinds_.TakesTrial(tuning_.trial_every, file.size, file.huge_pages)) {
+  // A stream through huge pages is mapped for less than a FUSE_READ, and leaves its chunks behind: a full window is no
+  // harm to it, nor to others as long as nobody maps again what it lost.
+  const bool harmless = file.huge_pages && kinds_.InOrder(file.size, file.huge_pages) && !turning_over_;
+  if (bespoken_ + need > BudgetChunks() && !harmless) return Make(false, AdaptiveReason::kWindowBusy, need);
+  if (need < kFewestInOrder && !file.huge_pages && kinds_.TakesTrial(tuning_.trial_every, file.size, file.huge_pages)) {
     return Make(false, AdaptiveReason::kTrial);
   }
   return Make(true, AdaptiveReason::kNewFile);
@@ -121,7 +134,7 @@ Verdict AdaptivePolicy::Instantiated(AdaptiveTime now, const NewFile& file) {
   }
   record->born = record->active = now;
   record->first_size = file.size;
-  record->voted_once = record->voted_worth = false;
+  record->voted_once = record->voted_worth = record->ordered = false;
   record->last = FileSample{.file = file.file, .size = file.size, .huge_pages = file.huge_pages, .dax = verdict.dax};
   record->evidence.FadeTo(now, tuning_.evidence_half_life);
   Bespeak(now, record);
@@ -190,6 +203,10 @@ uint64_t AdaptivePolicy::TakeUp(AdaptiveTime now, AdaptiveFile* record, const Fi
 
 void AdaptivePolicy::VoteFor(AdaptiveFile* record) {
   const FileSample& seen = record->last;
+  if (!record->ordered && SeenInPart(seen)) {
+    record->ordered = true;
+    kinds_.Order(tuning_, seen.size, seen.huge_pages, ReadInOrder(seen) || ServedInOrder(seen));
+  }
   if (seen.size < tuning_.smallest || record->voted_worth) return;
   std::optional<bool> worth;
   if (seen.setups > 0) {
@@ -210,18 +227,27 @@ void AdaptivePolicy::VoteFor(AdaptiveFile* record) {
   (*worth ? record->voted_worth : record->voted_once) = true;
 }
 
-void AdaptivePolicy::Observe(AdaptiveTime now, const WindowSample& window, uint64_t mapped_again,
-                             uint64_t streamed_maps) {
+bool AdaptivePolicy::Due(AdaptiveTime now, uint64_t maps) const {
+  if (now < ticked_) return false;
+  if (now - ticked_ >= tuning_.tick_every) return true;
+  return now - ticked_ >= tuning_.tick_at_least && maps > window_maps_ &&
+         maps - window_maps_ >= tuning_.tick_after_maps;
+}
+
+void AdaptivePolicy::Observe(AdaptiveTime now, const WindowSample& window) {
   const uint64_t maps = window.maps > window_.maps ? window.maps - window_.maps : 0;
   const uint64_t soon = window.reused_soon > window_.reused_soon ? window.reused_soon - window_.reused_soon : 0;
+  uint64_t mapped_again = mapped_again_;
   // A stream takes the slots that it just left: that is no sign of somebody waiting.
-  if (streamed_maps * 2 < maps) mapped_again = std::max(mapped_again, soon);
-  const auto passed = static_cast<uint64_t>(std::max(now - ticked_, AdaptiveTime(1)).count());
-  window_ = window;
-  capacity_ = window.capacity_chunks;
+  if (streamed_maps_ * 2 < maps) mapped_again = std::max(mapped_again, soon);
+  const auto passed = static_cast<uint64_t>(std::max(now - observed_, AdaptiveTime(1)).count());
   turning_over_ = capacity_ > 0 && Percent(window.used_chunks, capacity_) >= tuning_.budget_percent &&
                   mapped_again * 1'000'000 / capacity_ / passed >= tuning_.turnover_per_mille;
-  ticked_ = now;
+  // Where newcomers take the place, denying newcomers is the cure.
+  too_much_granted_ = turning_over_ && mapped_again * 2 >= maps;
+  window_ = window;
+  observed_ = now;
+  mapped_again_ = streamed_maps_ = 0;
 }
 
 std::vector<VerdictChange> AdaptivePolicy::Tick(AdaptiveTime now, const WindowSample& window,
@@ -229,8 +255,10 @@ std::vector<VerdictChange> AdaptivePolicy::Tick(AdaptiveTime now, const WindowSa
   now = Clamp(now);
   std::vector<AdaptiveFile*> seen;
   seen.reserve(std::min(active.size(), tuning_.max_live_files));
-  uint64_t mapped_again = 0;
-  uint64_t streamed_maps = 0;
+  capacity_ = window.capacity_chunks;
+  window_used_ = window.used_chunks;
+  window_maps_ = window.maps;
+  ticked_ = now;
   // More than can be remembered would push out one another.
   for (const FileSample& sample : active.first(std::min(active.size(), tuning_.max_live_files))) {
     AdaptiveFile* record = files_.Find(sample.file);
@@ -247,16 +275,21 @@ std::vector<VerdictChange> AdaptivePolicy::Tick(AdaptiveTime now, const WindowSa
     const uint64_t maps_before = record->last.setups;
     const uint64_t again = TakeUp(now, record, sample);
     const bool harmless = sample.huge_pages && ReadInOrder(sample);
-    if (!harmless) mapped_again += again;
-    if (harmless && sample.setups > maps_before) streamed_maps += sample.setups - maps_before;
+    if (!harmless) mapped_again_ += again;
+    if (harmless && sample.setups > maps_before) streamed_maps_ += sample.setups - maps_before;
     seen.push_back(record);
   }
-  for (AdaptiveFile& file : files_.live()) Bespeak(now, &file);
-  Observe(now, window, mapped_again, streamed_maps);
+  for (AdaptiveFile* file : seen) Bespeak(now, file);
+  // Rates over less than that would be noise.
+  const bool whole = now - observed_ >= tuning_.tick_every / 2;
+  if (whole) {
+    for (AdaptiveFile& file : files_.live()) Bespeak(now, &file);
+    Observe(now, window);
+  }
 
   std::vector<VerdictChange> changes;
   WithdrawStreamed(now, seen, &changes);
-  WithdrawLeastUsed(now, &changes);
+  if (whole && too_much_granted_) WithdrawLeastUsed(now, &changes);
   GrantServedOften(now, seen, &changes);
   return changes;
 }
@@ -280,7 +313,7 @@ void AdaptivePolicy::WithdrawStreamed(AdaptiveTime now, std::span<AdaptiveFile* 
 }
 
 void AdaptivePolicy::WithdrawLeastUsed(AdaptiveTime now, std::vector<VerdictChange>* changes) {
-  if (!turning_over_ || now - withdrew_ < tuning_.withdraw_pause) return;
+  if (now - withdrew_ < tuning_.withdraw_pause) return;
   struct Candidate {
     AdaptiveFile* file;
     double per_chunk;
@@ -323,7 +356,7 @@ void AdaptivePolicy::GrantServedOften(AdaptiveTime now, std::span<AdaptiveFile* 
   struct Candidate {
     AdaptiveFile* file;
     double saved_per_chunk;
-    double percent;
+    bool proven;
     uint64_t chunks;
   };
   std::vector<Candidate> candidates;
@@ -335,7 +368,10 @@ void AdaptivePolicy::GrantServedOften(AdaptiveTime now, std::span<AdaptiveFile* 
     const double fuse = file->evidence.FuseNs(tuning_);
     const double mapping = file->evidence.MappingNs(tuning_, seen.size, seen.huge_pages);
     if (mapping <= 0 || fuse * 100 < mapping * tuning_.grant_percent) continue;
-    candidates.push_back({file, (fuse - mapping) / static_cast<double>(chunks), fuse * 100 / mapping, chunks});
+    // What was read for the first time may be cached now, and never asked for again.
+    const bool again = file->evidence.bytes() >= 2 * static_cast<double>(seen.size.raw());
+    candidates.push_back({file, (fuse - mapping) / static_cast<double>(chunks),
+                          again && fuse * 100 >= mapping * tuning_.grant_over_budget_percent, chunks});
   }
   std::ranges::sort(candidates, [](const Candidate& a, const Candidate& b) {
     if (a.saved_per_chunk != b.saved_per_chunk) return a.saved_per_chunk > b.saved_per_chunk;
@@ -345,7 +381,7 @@ void AdaptivePolicy::GrantServedOften(AdaptiveTime now, std::span<AdaptiveFile* 
     AdaptiveFile* file = candidate.file;
     const uint64_t after = bespoken_ + candidate.chunks;
     const bool fits = after <= BudgetChunks();
-    if (!fits && (turning_over_ || candidate.percent < tuning_.grant_over_budget_percent || after > capacity_))
+    if (!fits && (turning_over_ || !candidate.proven || after > capacity_))
       continue;
     if (!MayChange(now, *file)) continue;
     Change(now, file,

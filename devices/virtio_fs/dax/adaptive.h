@@ -7,7 +7,7 @@
 //   AdaptivePolicy policy;
 //   when an inode is made in the guest (the first reply that carries its attributes):
 //     inode.verdict = policy.Instantiated(now, {identity, size, huge});      // FUSE_ATTR_DAX = inode.verdict.dax
-//   about once a second, with the inodes that had a request since:
+//   when policy.Due(now, maps), about once a second, with the inodes that had a request since:
 //     for (const VerdictChange& change : policy.Tick(now, window, samples)) inode[change.file].verdict =
 //     change.verdict;
 //   when the guest has forgotten the inode:
@@ -50,6 +50,10 @@ class AdaptivePolicy {
   // active files, plus one pass over the live ones.
   std::vector<VerdictChange> Tick(AdaptiveTime now, const WindowSample& window, std::span<const FileSample> active);
 
+  // Whether it is time for a Tick: a second has passed, or much was mapped since the last one. `maps` as in
+  // WindowSample. For whoever serves SETUPMAPPING; a Tick at any other time does no harm.
+  bool Due(AdaptiveTime now, uint64_t maps) const;
+
   // All that was learnt is dropped (the session ended); the tuning stays.
   void Reset();
 
@@ -87,7 +91,8 @@ class AdaptivePolicy {
   // Takes a sample in; returns how many chunks were mapped that had been mapped before.
   uint64_t TakeUp(AdaptiveTime now, AdaptiveFile* record, const FileSample& sample);
   void VoteFor(AdaptiveFile* record);
-  void Observe(AdaptiveTime now, const WindowSample& window, uint64_t mapped_again, uint64_t streamed_maps);
+  // Sees whether the window turns over, from what has come together since it was asked last.
+  void Observe(AdaptiveTime now, const WindowSample& window);
 
   void WithdrawStreamed(AdaptiveTime now, std::span<AdaptiveFile* const> active, std::vector<VerdictChange>* changes);
   void WithdrawLeastUsed(AdaptiveTime now, std::vector<VerdictChange>* changes);
@@ -98,10 +103,16 @@ class AdaptivePolicy {
   AdaptiveKinds kinds_;
   uint64_t capacity_;
   uint64_t bespoken_ = 0;
-  WindowSample window_;
+  WindowSample window_;  // when it was last observed
+  uint64_t window_used_ = 0;
+  uint64_t window_maps_ = 0;
+  uint64_t mapped_again_ = 0;   // since then: chunks that had been mapped before
+  uint64_t streamed_maps_ = 0;  // and chunks of files in huge pages that are read in order
   bool turning_over_ = false;
+  bool too_much_granted_ = false;  // it does because of what is granted already, not of newcomers
   AdaptiveTime now_{0};
   AdaptiveTime ticked_{0};
+  AdaptiveTime observed_{0};
   AdaptiveTime withdrew_{-1'000'000};
   std::deque<AdaptiveTime> recent_changes_;  // of the last second; at most max_changes_per_second
 };

@@ -25,6 +25,7 @@ class Evidence {
   void Clear();
 
   double requests() const { return requests_; }
+  double bytes() const { return bytes_; }
   double setups() const { return setups_; }
   // When the oldest of what counts began.
   AdaptiveTime since() const { return since_; }

@@ -23,6 +23,7 @@ struct AdaptiveFile {
   ByteCount first_size;     // at birth
   bool voted_once = false;  // in this life, for its kind
   bool voted_worth = false;
+  bool ordered = false;  // whether it was read in order has been told its kind
   FileSample last;
   Evidence evidence;
 };

@@ -17,6 +17,11 @@ void AdaptiveKinds::Vote(const AdaptiveTuning& tuning, ByteCount size, bool huge
   if (kind.score >= tuning.kind_granted_at) kind.denied = false;
 }
 
+void AdaptiveKinds::Order(const AdaptiveTuning& tuning, ByteCount size, bool huge_pages, bool in_order) {
+  Kind& kind = kinds_[Index(size, huge_pages)];
+  kind.order += ((in_order ? 1.0 : -1.0) - kind.order) / tuning.kind_memory;
+}
+
 bool AdaptiveKinds::TakesTrial(uint32_t every, ByteCount size, bool huge_pages) {
   Kind& kind = kinds_[Index(size, huge_pages)];
   ++kind.newcomers;

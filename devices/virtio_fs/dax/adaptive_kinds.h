@@ -15,6 +15,10 @@ class AdaptiveKinds {
  public:
   // A file turned out to be worth a mapping, or not.
   void Vote(const AdaptiveTuning& tuning, ByteCount size, bool huge_pages, bool worth);
+  // A file of the kind was read in order, or not.
+  void Order(const AdaptiveTuning& tuning, ByteCount size, bool huge_pages, bool in_order);
+  // Whether most files of the kind were read in order lately. False as long as none was seen.
+  bool InOrder(ByteCount size, bool huge_pages) const { return kinds_[Index(size, huge_pages)].order > 0; }
   // Whether new files of the kind are denied at present.
   bool Denied(ByteCount size, bool huge_pages) const { return kinds_[Index(size, huge_pages)].denied; }
   // How many files of the kind have been judged.
@@ -25,6 +29,7 @@ class AdaptiveKinds {
  private:
   struct Kind {
     double score = 0;
+    double order = 0;
     bool denied = false;
     uint64_t votes = 0;
     uint64_t newcomers = 0;

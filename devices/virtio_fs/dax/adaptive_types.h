@@ -24,6 +24,12 @@ struct AdaptiveTuning {
   size_t max_live_files = 16384;
   size_t max_forgotten_files = 16384;
 
+  // When a Tick is due: after the first time; or when so many chunks were mapped, but not within the last time. The
+  // first files of a stream show what they are before the next hundred are granted.
+  AdaptiveTime tick_every = std::chrono::seconds(1);
+  uint64_t tick_after_maps = 8;
+  AdaptiveTime tick_at_least = std::chrono::milliseconds(10);
+
   // Changes of verdicts in any second, all files together. A change costs the guest an inode.
   uint32_t max_changes_per_second = 32;
   // Between two changes of one file; doubles with each change that it has had, up to the second value. The verdict
