@@ -51,10 +51,11 @@ absl::string_view BackingName(Backing backing) {
   return "";
 }
 
-std::vector<LabResult> RunAll(const Trace& trace, const std::vector<std::string>& policies, const GuestConfig& config) {
+std::vector<LabResult> RunAll(const Trace& trace, const std::vector<std::string>& policies, const GuestConfig& config,
+                              const VerdictLog& log) {
   std::vector<LabResult> results;
   for (const std::string& name : policies) {
-    const std::unique_ptr<LabPolicy> policy = MakePolicy(name, config.window_bytes / kChunk);
+    const std::unique_ptr<LabPolicy> policy = MakePolicy(name, config.window_bytes / kChunk, {}, log);
     if (policy == nullptr) continue;
     results.push_back({trace.name, name, Guest(config, policy.get()).Run(trace)});
   }

@@ -18,8 +18,10 @@ struct LabResult {
   Metrics metrics;
 };
 
-// One trace under each of the policies that are named, in their order. Unknown names are left out.
-std::vector<LabResult> RunAll(const Trace& trace, const std::vector<std::string>& policies, const GuestConfig& config);
+// One trace under each of the policies that are named, in their order. Unknown names are left out. `log` hears the
+// adaptive one's verdicts.
+std::vector<LabResult> RunAll(const Trace& trace, const std::vector<std::string>& policies, const GuestConfig& config,
+                              const VerdictLog& log = nullptr);
 
 // Results of RunAll, of any number of traces, as a table; `speed` is the time of "never" on the trace by the policy's:
 // above 1 is faster than no DAX.

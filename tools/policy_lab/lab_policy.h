@@ -2,6 +2,7 @@
 #ifndef DAXVMM_TOOLS_POLICY_LAB_LAB_POLICY_H_
 #define DAXVMM_TOOLS_POLICY_LAB_LAB_POLICY_H_
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -27,13 +28,14 @@ class LabPolicy {
   virtual size_t Tick(Nanos /*now*/, const dax::WindowSample& /*window*/, std::span<const dax::FileSample> /*active*/) {
     return 0;
   }
-  // Why, of every file that is known: for --explain.
-  virtual std::string Explain(FileId /*file*/) const { return ""; }
 };
+
+// Told of each verdict that a policy with reasons gives or changes: in a line.
+using VerdictLog = std::function<void(Nanos now, FileId file, const std::string& why)>;
 
 // "always", "never", "size" or "adaptive"; null for any other name.
 std::unique_ptr<LabPolicy> MakePolicy(absl::string_view name, uint64_t capacity_chunks,
-                                      const dax::AdaptiveTuning& tuning = {});
+                                      const dax::AdaptiveTuning& tuning = {}, VerdictLog log = nullptr);
 
 inline constexpr absl::string_view kPolicyNames[] = {"never", "always", "size", "adaptive"};
 

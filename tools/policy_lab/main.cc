@@ -28,6 +28,7 @@ struct Options {
   std::string json;
   std::string write_trace;
   std::vector<uint64_t> curves;
+  bool explain = false;
 };
 
 [[noreturn]] void Die(const std::string& why) {
@@ -128,6 +129,10 @@ int Main(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const absl::string_view argument = argv[i];
+    if (argument == "--explain") {
+      options.explain = true;
+      continue;
+    }
     const size_t equals = argument.find('=');
     if (equals != absl::string_view::npos) {
       Set(argument.substr(0, equals), argument.substr(equals + 1), &options);
@@ -144,10 +149,16 @@ int Main(int argc, char** argv) {
     for (const WorkloadName& workload : kWorkloads) options.workloads.emplace_back(workload.name);
   }
 
+  VerdictLog log;
+  if (options.explain) {
+    log = [](Nanos now, FileId file, const std::string& why) {
+      std::printf("%9.3f s  file %u  %s\n", static_cast<double>(now) / 1e9, file, why.c_str());
+    };
+  }
   std::vector<LabResult> results;
   for (const Trace& trace : Traces(options)) {
     if (!options.write_trace.empty()) WriteFile(options.write_trace, FormatTrace(trace));
-    for (LabResult& result : RunAll(trace, options.policies, options.guest)) results.push_back(std::move(result));
+    for (LabResult& result : RunAll(trace, options.policies, options.guest, log)) results.push_back(std::move(result));
   }
   if (!results.empty()) {
     std::printf("window %s, guest cache %s, host pages %s, seed %llu\n\n%s\n%s",

@@ -21,7 +21,8 @@ bool ServedInOrder(const FileSample& seen) {
 
 // Enough to tell in which order.
 bool SeenInPart(const FileSample& seen) {
-  return seen.setups > 0 ? seen.setups >= kFewestInOrder && 2 * seen.setups >= ChunksOfSize(seen.size) : seen.reads >= 2;
+  return seen.setups > 0 ? seen.setups >= kFewestInOrder && 2 * seen.setups >= ChunksOfSize(seen.size)
+                         : seen.reads >= 2;
 }
 
 bool SeenWhole(const FileSample& seen) { return seen.setups * 10 >= ChunksOfSize(seen.size) * 9; }
@@ -42,6 +43,19 @@ bool Passing(AdaptiveReason reason) {
   }
 }
 
+constexpr int64_t kPagesPerChunk = static_cast<int64_t>(kDaxRangeSize.raw() / kPageSize.raw());
+
+// What a stream through huge pages saves with each chunk: two FUSE_READs of 1 MiB.
+int64_t StreamGainNs(const AdaptiveTuning& tuning) {
+  return 2 * tuning.fuse_request_ns + kPagesPerChunk * tuning.fuse_page_ns - tuning.mapping_ns -
+         tuning.first_touch_huge_ns;
+}
+
+// What it costs to map a chunk again that was in use; of 4 KiB pages, half of them are expected to be.
+int64_t LossNs(const AdaptiveTuning& tuning, bool huge_pages) {
+  return tuning.mapping_ns + (huge_pages ? tuning.first_touch_huge_ns : kPagesPerChunk / 2 * tuning.first_touch_ns);
+}
+
 AdaptiveTime Dwell(const AdaptiveTuning& tuning, uint32_t changes) {
   AdaptiveTime dwell = tuning.dwell;
   for (uint32_t i = 1; i < changes && dwell < tuning.max_dwell; ++i) dwell *= 2;
@@ -59,13 +73,20 @@ void AdaptivePolicy::Reset() {
   bespoken_ = 0;
   window_ = WindowSample();
   window_used_ = window_maps_ = mapped_again_ = streamed_maps_ = 0;
-  turning_over_ = too_much_granted_ = false;
+  lost_ns_ = 0;
+  turning_over_ = streams_harm_ = too_much_granted_ = false;
 }
 
 AdaptiveTime AdaptivePolicy::Clamp(AdaptiveTime now) { return now_ = std::max(now_, now); }
 
+uint64_t AdaptivePolicy::budget_chunks() const {
+  const uint64_t kept = std::max<uint64_t>(capacity_ * tuning_.guest_keeps_free_percent / 100, 1) +
+                        capacity_ * tuning_.margin_percent / 100;
+  return capacity_ > kept ? capacity_ - kept : 0;
+}
+
 uint8_t AdaptivePolicy::window_percent() const {
-  return static_cast<uint8_t>(std::min<uint64_t>(255, Percent(std::max(window_used_, bespoken_), capacity_)));
+  return static_cast<uint8_t>(std::min<uint64_t>(100, Percent(std::max(window_used_, bespoken_), capacity_)));
 }
 
 Verdict AdaptivePolicy::Make(bool dax, AdaptiveReason reason, uint64_t count, AdaptiveTime over) const {
@@ -80,14 +101,14 @@ Verdict AdaptivePolicy::Judge(const NewFile& file) {
   const uint64_t need = ChunksOfSize(file.size);
   if (capacity_ == 0) return Make(false, AdaptiveReason::kNoWindow);
   if (file.size < tuning_.smallest) return Make(false, AdaptiveReason::kTooSmall, file.size.raw());
-  if (need > BudgetChunks()) return Make(false, AdaptiveReason::kTooLarge, need);
+  if (need > budget_chunks()) return Make(false, AdaptiveReason::kTooLarge, need);
   if (kinds_.Denied(file.size, file.huge_pages)) {
     return Make(false, AdaptiveReason::kKind, kinds_.Votes(file.size, file.huge_pages));
   }
   // A stream through huge pages is mapped for less than a FUSE_READ, and leaves its chunks behind: a full window is no
-  // harm to it, nor to others as long as nobody maps again what it lost.
-  const bool harmless = file.huge_pages && kinds_.InOrder(file.size, file.huge_pages) && !turning_over_;
-  if (bespoken_ + need > BudgetChunks() && !harmless) return Make(false, AdaptiveReason::kWindowBusy, need);
+  // harm to it, and may be some to others.
+  const bool harmless = file.huge_pages && kinds_.InOrder(file.size, file.huge_pages) && !streams_harm_;
+  if (bespoken_ + need > budget_chunks() && !harmless) return Make(false, AdaptiveReason::kWindowBusy, need);
   if (need < kFewestInOrder && !file.huge_pages && kinds_.TakesTrial(tuning_.trial_every, file.size, file.huge_pages)) {
     return Make(false, AdaptiveReason::kTrial);
   }
@@ -102,7 +123,7 @@ Verdict AdaptivePolicy::JudgeReturn(AdaptiveTime now, const AdaptiveFile& record
     // It comes back cold: what it would have to map again has to find room like any other's, unless it has shown that
     // it is worth it.
     const uint64_t need = ChunksOfSize(file.size);
-    if (had.reason != AdaptiveReason::kServedOften && !file.huge_pages && bespoken_ + need > BudgetChunks()) {
+    if (had.reason != AdaptiveReason::kServedOften && !file.huge_pages && bespoken_ + need > budget_chunks()) {
       return Make(false, AdaptiveReason::kWindowBusy, need);
     }
     return had;
@@ -241,13 +262,15 @@ void AdaptivePolicy::Observe(AdaptiveTime now, const WindowSample& window) {
   // A stream takes the slots that it just left: that is no sign of somebody waiting.
   if (streamed_maps_ * 2 < maps) mapped_again = std::max(mapped_again, soon);
   const auto passed = static_cast<uint64_t>(std::max(now - observed_, AdaptiveTime(1)).count());
-  turning_over_ = capacity_ > 0 && Percent(window.used_chunks, capacity_) >= tuning_.budget_percent &&
+  turning_over_ = capacity_ > 0 && window.used_chunks >= budget_chunks() &&
                   mapped_again * 1'000'000 / capacity_ / passed >= tuning_.turnover_per_mille;
+  streams_harm_ = turning_over_ && lost_ns_ > static_cast<int64_t>(streamed_maps_) * StreamGainNs(tuning_);
   // Where newcomers take the place, denying newcomers is the cure.
   too_much_granted_ = turning_over_ && mapped_again * 2 >= maps;
   window_ = window;
   observed_ = now;
   mapped_again_ = streamed_maps_ = 0;
+  lost_ns_ = 0;
 }
 
 std::vector<VerdictChange> AdaptivePolicy::Tick(AdaptiveTime now, const WindowSample& window,
@@ -275,7 +298,10 @@ std::vector<VerdictChange> AdaptivePolicy::Tick(AdaptiveTime now, const WindowSa
     const uint64_t maps_before = record->last.setups;
     const uint64_t again = TakeUp(now, record, sample);
     const bool harmless = sample.huge_pages && ReadInOrder(sample);
-    if (!harmless) mapped_again_ += again;
+    if (!harmless) {
+      mapped_again_ += again;
+      lost_ns_ += static_cast<int64_t>(again) * LossNs(tuning_, sample.huge_pages);
+    }
     if (harmless && sample.setups > maps_before) streamed_maps_ += sample.setups - maps_before;
     seen.push_back(record);
   }
@@ -338,7 +364,7 @@ void AdaptivePolicy::WithdrawLeastUsed(AdaptiveTime now, std::vector<VerdictChan
   });
   // At least one goes: the window does turn over.
   for (const Candidate& candidate : candidates) {
-    if (withdrew_ == now && wanted <= BudgetChunks()) break;
+    if (withdrew_ == now && wanted <= budget_chunks()) break;
     if (!MayChange(now, *candidate.file)) continue;
     AdaptiveFile* file = candidate.file;
     Change(now, file,
@@ -364,7 +390,7 @@ void AdaptivePolicy::GrantServedOften(AdaptiveTime now, std::span<AdaptiveFile* 
     const FileSample& seen = file->last;
     if (file->verdict.dax || capacity_ == 0 || seen.size < tuning_.smallest) continue;
     const uint64_t chunks = ChunksOfSize(seen.size);
-    if (chunks > BudgetChunks()) continue;
+    if (chunks > budget_chunks()) continue;
     const double fuse = file->evidence.FuseNs(tuning_);
     const double mapping = file->evidence.MappingNs(tuning_, seen.size, seen.huge_pages);
     if (mapping <= 0 || fuse * 100 < mapping * tuning_.grant_percent) continue;
@@ -380,9 +406,8 @@ void AdaptivePolicy::GrantServedOften(AdaptiveTime now, std::span<AdaptiveFile* 
   for (const Candidate& candidate : candidates) {
     AdaptiveFile* file = candidate.file;
     const uint64_t after = bespoken_ + candidate.chunks;
-    const bool fits = after <= BudgetChunks();
-    if (!fits && (turning_over_ || !candidate.proven || after > capacity_))
-      continue;
+    const bool fits = after <= budget_chunks();
+    if (!fits && (turning_over_ || !candidate.proven || after > capacity_)) continue;
     if (!MayChange(now, *file)) continue;
     Change(now, file,
            Make(true, AdaptiveReason::kServedOften, static_cast<uint64_t>(file->evidence.requests() + 0.5),

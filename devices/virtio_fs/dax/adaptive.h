@@ -66,14 +66,15 @@ class AdaptivePolicy {
   size_t forgotten_files() const { return files_.forgotten_count(); }
   // The chunks that granted files are expected to need, and others still hold.
   uint64_t bespoken_chunks() const { return bespoken_; }
-  // How full the window is taken to be, in percent: by what is mapped or bespoken, whichever is more.
+  // The chunks that granted files may be expected to need.
+  uint64_t budget_chunks() const;
+  // How full the window is taken to be, in percent: by what is mapped or bespoken, whichever is more, up to 100.
   uint8_t window_percent() const;
   bool turning_over() const { return turning_over_; }
   const AdaptiveTuning& tuning() const { return tuning_; }
 
  private:
   AdaptiveTime Clamp(AdaptiveTime now);
-  uint64_t BudgetChunks() const { return capacity_ * tuning_.budget_percent / 100; }
   Verdict Make(bool dax, AdaptiveReason reason, uint64_t count = 0, AdaptiveTime over = AdaptiveTime(0)) const;
 
   // What a file is told of which nothing (more) is known.
@@ -108,7 +109,9 @@ class AdaptivePolicy {
   uint64_t window_maps_ = 0;
   uint64_t mapped_again_ = 0;   // since then: chunks that had been mapped before
   uint64_t streamed_maps_ = 0;  // and chunks of files in huge pages that are read in order
+  int64_t lost_ns_ = 0;         // what the former have cost
   bool turning_over_ = false;
+  bool streams_harm_ = false;      // by more than they gain
   bool too_much_granted_ = false;  // it does because of what is granted already, not of newcomers
   AdaptiveTime now_{0};
   AdaptiveTime ticked_{0};

@@ -21,11 +21,11 @@ std::string Because(const Verdict& v, const AdaptiveTuning& tuning) {
     case AdaptiveReason::kNewFile:
       return absl::StrCat("new file, ", window);
     case AdaptiveReason::kTooLarge:
-      return absl::StrCat("needs ", Counted(v.count, "chunk", "chunks"), ", which is more than ", tuning.budget_percent,
-                          " % of the window");
+      return absl::StrCat("needs ", Counted(v.count, "chunk", "chunks"),
+                          ", more than the window holds before the guest reclaims");
     case AdaptiveReason::kWindowBusy:
-      return absl::StrCat(window, ", no room for ", Counted(v.count, "more chunk", "more chunks"), " below ",
-                          tuning.budget_percent, " %");
+      return absl::StrCat(window, ", no room for ", Counted(v.count, "more chunk", "more chunks"),
+                          " before the guest reclaims");
     case AdaptiveReason::kKind:
       return absl::StrCat("files of its size were read once lately (", v.count, " seen)");
     case AdaptiveReason::kTrial:

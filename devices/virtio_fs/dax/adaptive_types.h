@@ -40,9 +40,13 @@ struct AdaptiveTuning {
   // A smaller file costs more mapped than cached.
   ByteCount smallest = KiB(32);
 
-  // In percent of the window. The guest starts to reclaim when 80 % is used (fs/fuse/dax.c).
-  uint32_t budget_percent = 75;    // what granted files may be expected to fill
-  uint32_t pressure_percent = 60;  // from here on, files that were only streamed through lose DAX
+  // In percent of the window. The guest reclaims when less is free than this much, and at least one chunk
+  // (FUSE_DAX_RECLAIM_THRESHOLD, fs/fuse/dax.c) ...
+  uint32_t guest_keeps_free_percent = 20;
+  // ... and granted files are expected to leave so much more: what is left over both is the budget.
+  uint32_t margin_percent = 5;
+  // From here on, files that were only streamed through lose DAX.
+  uint32_t pressure_percent = 60;
   // A file without a request for so long is not counted as needing its chunks: if it does, the guest's reclaim will
   // show it, because the file maps them again.
   AdaptiveTime quiet_after = std::chrono::seconds(60);
@@ -95,7 +99,7 @@ enum class AdaptiveReason : uint8_t {
 struct Verdict {
   bool dax = false;
   AdaptiveReason reason = AdaptiveReason::kNoWindow;
-  uint8_t window_percent = 0;  // used, or bespoken, at the decision
+  uint8_t window_percent = 0;  // used, or bespoken, at the decision; at most 100
   uint32_t seconds = 0;        // the time over which `count` was seen
   uint64_t count = 0;          // what of, the reason says: chunks, mappings, requests, bytes
 
