@@ -119,6 +119,11 @@ Verdict AdaptivePolicy::JudgeReturn(AdaptiveTime now, const AdaptiveFile& record
   const Verdict& had = record.verdict;
   if (!MayChange(now, record)) return had;
   if (had.dax) {
+    // It has nothing mapped now, and would pay for every page again.
+    const FileSample& last = record.last;
+    if (!file.huge_pages && ReadInOrder(last) && SeenWhole(last)) {
+      return Make(false, AdaptiveReason::kStreamed, last.setups, record.active - record.born);
+    }
     if (file.size < tuning_.smallest) return Make(false, AdaptiveReason::kTooSmall, file.size.raw());
     // It comes back cold: what it would have to map again has to find room like any other's, unless it has shown that
     // it is worth it.
@@ -167,10 +172,6 @@ void AdaptivePolicy::Forgotten(AdaptiveTime now, const FileSample& last) {
   AdaptiveFile* record = files_.Find(last.file);
   if (record == nullptr || !record->live) return;
   TakeUp(now, record, last);
-  // When it comes back it has nothing mapped, and pays for every page again.
-  if (record->verdict.dax && !last.huge_pages && ReadInOrder(last) && SeenWhole(last) && MayChange(now, *record)) {
-    Change(now, record, Make(false, AdaptiveReason::kStreamed, last.setups, now - record->born));
-  }
   Release(record);
   files_.Forget(record);
 }
