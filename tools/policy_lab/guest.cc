@@ -9,6 +9,7 @@ namespace {
 
 constexpr uint64_t kMaxPagesPerRequest = 256;  // 1 MiB
 constexpr uint64_t kReadAroundPages = 32;      // 128 KiB, around a page fault
+constexpr Nanos kThinkStep = 250'000'000;
 constexpr uint64_t kRemovesPerRequest = 256;
 
 uint64_t DivideUp(uint64_t n, uint64_t by) { return (n + by - 1) / by; }
@@ -52,10 +53,14 @@ Metrics Guest::Run(const Trace& trace) {
 void Guest::Do(const Op& op) {
   const Nanos began = now_;
   if (op.kind == OpKind::kThink) {
-    Spend(static_cast<Nanos>(op.length));
-    window_.AdvanceTo(now_);
-    Account(began);
-    MaybeTick();
+    // In steps: the server's clock does not stand still.
+    const Nanos end = began + static_cast<Nanos>(op.length);
+    for (Nanos step = began; now_ < end; step = now_) {
+      now_ = std::min(end, now_ + kThinkStep);
+      window_.AdvanceTo(now_);
+      Account(step);
+      MaybeTick();
+    }
     return;
   }
   Settle();
@@ -114,6 +119,7 @@ void Guest::MaybeTick() {
     file.active = false;
     if (!file.live) continue;
     file.seen.size = ByteCount(file.size);
+    file.seen.open = file.opens > 0;
     samples.push_back(file.seen);
   }
   active_.clear();
@@ -147,7 +153,7 @@ void Guest::LookUp(FileId id) {
     file.live = true;
     file.dont_cache = false;
     file.dax = policy_->Instantiated(now_, id, file.size, file.huge) && window_.capacity() > 0;
-    file.next_chunk = UINT64_MAX;
+    file.next_chunk = file.next_page = UINT64_MAX;
     file.seen = dax::FileSample{
         .file = dax::FileIdentity(id), .size = ByteCount(file.size), .huge_pages = file.huge, .dax = file.dax};
     file.idle = idle_.insert(idle_.end(), id);
@@ -175,6 +181,7 @@ void Guest::Open(FileId id) {
 void Guest::Close(FileId id) {
   File& file = files_[id];
   if (file.opens == 0 || --file.opens > 0) return;
+  Active(id);  // RELEASE
   file.idle = idle_.insert(idle_.end(), id);
   file.idle_listed = true;
   if (file.dont_cache) {
@@ -244,6 +251,8 @@ void Guest::FuseRead(FileId id, uint64_t first_page, uint64_t pages) {
   Spend(config_.costs.fuse_request + static_cast<Nanos>(pages) * config_.costs.fuse_page);
   for (uint64_t i = 0; i < pages; ++i) cache_.Insert(id, first_page + i);
   ++file.seen.reads;
+  if (first_page == file.next_page) ++file.seen.sequential_reads;
+  file.next_page = first_page + pages;
   const uint64_t bytes = std::min(pages * kPage, file.size - std::min(file.size, first_page * kPage));
   file.seen.read_bytes += bytes;
   ++metrics_.fuse_reads;

@@ -67,6 +67,7 @@ class Guest {
     bool dont_cache = false;  // the server's flag differs: gone at the last close
     uint32_t opens = 0;
     Nanos attr_until = 0;
+    uint64_t next_page = 0;   // after the one read by FUSE last
     uint64_t next_chunk = 0;  // after the one mapped last
     bool active = false;      // had a request since the last tick
     bool idle_listed = false;

@@ -16,13 +16,14 @@ bool ReadInOrder(const FileSample& seen) {
 
 // The same, of a file that is not mapped: by requests that readahead has made large.
 bool ServedInOrder(const FileSample& seen) {
-  return seen.setups == 0 && seen.writes == 0 && seen.read_bytes >= seen.reads * KiB(64).raw();
+  return seen.setups == 0 && seen.writes == 0 && seen.reads > 0 && seen.read_bytes >= seen.reads * KiB(64).raw() &&
+         seen.sequential_reads * 4 >= (seen.reads - 1) * 3;
 }
 
 // Enough to tell in which order.
 bool SeenInPart(const FileSample& seen) {
-  return seen.setups > 0 ? seen.setups >= kFewestInOrder && 2 * seen.setups >= ChunksOfSize(seen.size)
-                         : seen.reads >= 2;
+  if (seen.setups > 0) return seen.setups >= kFewestInOrder && 2 * seen.setups >= ChunksOfSize(seen.size);
+  return seen.reads >= 2 || (seen.reads > 0 && seen.read_bytes >= seen.size.raw());
 }
 
 bool SeenWhole(const FileSample& seen) { return seen.setups * 10 >= ChunksOfSize(seen.size) * 9; }
@@ -202,10 +203,15 @@ void AdaptivePolicy::Release(AdaptiveFile* record) {
 
 void AdaptivePolicy::Bespeak(AdaptiveTime now, AdaptiveFile* record) {
   Release(record);
-  if (now - record->active > tuning_.quiet_after) return;
-  record->bespoken = record->last.mapped_chunks;
+  const bool closed = !record->last.open && record->last.setups > 0;
+  if (now - record->active > (closed ? tuning_.closed_quiet_after : tuning_.quiet_after)) return;
+  // A file that was read through in order and not mapped again is done with, most likely. Its chunks are the oldest,
+  // and the first that the guest takes back; if it did need them, it maps them again, and counts again.
+  const FileSample& last = record->last;
+  if (ReadInOrder(last) && SeenWhole(last) && last.setups <= ChunksOfSize(last.size)) return;
+  record->bespoken = last.mapped_chunks;
   if (record->verdict.dax && now - record->born < tuning_.settles_after) {
-    record->bespoken = std::max(record->bespoken, ChunksOfSize(record->last.size));
+    record->bespoken = std::max(record->bespoken, ChunksOfSize(last.size));
   }
   bespoken_ += record->bespoken;
 }
@@ -321,6 +327,14 @@ std::vector<VerdictChange> AdaptivePolicy::Tick(AdaptiveTime now, const WindowSa
   return changes;
 }
 
+bool AdaptivePolicy::GivesTooLittle(const AdaptiveFile& streamed) const {
+  const FileSample& seen = streamed.last;
+  // The window cannot hold it between two passes. Perhaps the guest's cache can; if not, FUSE_READs will show it.
+  const bool over_again = seen.setups >= 2 * ChunksOfSize(seen.size);
+  if (seen.huge_pages) return over_again && streamed.verdict.reason != AdaptiveReason::kServedOften;
+  return over_again || window_percent() >= tuning_.pressure_percent;
+}
+
 void AdaptivePolicy::WithdrawStreamed(AdaptiveTime now, std::span<AdaptiveFile* const> active,
                                       std::vector<VerdictChange>* changes) {
   for (AdaptiveFile* file : active) {
@@ -328,8 +342,7 @@ void AdaptivePolicy::WithdrawStreamed(AdaptiveTime now, std::span<AdaptiveFile* 
     if (!file->verdict.dax || !MayChange(now, *file)) continue;
     if (seen.size < tuning_.smallest) {
       Change(now, file, Make(false, AdaptiveReason::kTooSmall, seen.size.raw()));
-    } else if (!seen.huge_pages && ReadInOrder(seen) && SeenWhole(seen) &&
-               (window_percent() >= tuning_.pressure_percent || seen.setups >= 2 * ChunksOfSize(seen.size))) {
+    } else if (ReadInOrder(seen) && SeenWhole(seen) && GivesTooLittle(*file)) {
       Change(now, file, Make(false, AdaptiveReason::kStreamed, seen.setups, now - file->born));
     } else {
       continue;
@@ -383,7 +396,9 @@ void AdaptivePolicy::GrantServedOften(AdaptiveTime now, std::span<AdaptiveFile* 
   struct Candidate {
     AdaptiveFile* file;
     double saved_per_chunk;
-    bool proven;
+    bool passes;
+    bool again;
+    double percent;
     uint64_t chunks;
   };
   std::vector<Candidate> candidates;
@@ -391,14 +406,16 @@ void AdaptivePolicy::GrantServedOften(AdaptiveTime now, std::span<AdaptiveFile* 
     const FileSample& seen = file->last;
     if (file->verdict.dax || capacity_ == 0 || seen.size < tuning_.smallest) continue;
     const uint64_t chunks = ChunksOfSize(seen.size);
-    if (chunks > budget_chunks()) continue;
+    // A stream through huge pages leaves its chunks behind: it need not fit.
+    const bool passes = seen.huge_pages && ServedInOrder(seen) && !streams_harm_;
+    if (chunks > budget_chunks() && !passes) continue;
     const double fuse = file->evidence.FuseNs(tuning_);
     const double mapping = file->evidence.MappingNs(tuning_, seen.size, seen.huge_pages);
     if (mapping <= 0 || fuse * 100 < mapping * tuning_.grant_percent) continue;
     // What was read for the first time may be cached now, and never asked for again.
     const bool again = file->evidence.bytes() >= 2 * static_cast<double>(seen.size.raw());
-    candidates.push_back({file, (fuse - mapping) / static_cast<double>(chunks),
-                          again && fuse * 100 >= mapping * tuning_.grant_over_budget_percent, chunks});
+    candidates.push_back(
+        {file, (fuse - mapping) / static_cast<double>(chunks), passes, again, fuse * 100 / mapping, chunks});
   }
   std::ranges::sort(candidates, [](const Candidate& a, const Candidate& b) {
     if (a.saved_per_chunk != b.saved_per_chunk) return a.saved_per_chunk > b.saved_per_chunk;
@@ -408,7 +425,10 @@ void AdaptivePolicy::GrantServedOften(AdaptiveTime now, std::span<AdaptiveFile* 
     AdaptiveFile* file = candidate.file;
     const uint64_t after = bespoken_ + candidate.chunks;
     const bool fits = after <= budget_chunks();
-    if (!fits && (turning_over_ || !candidate.proven || after > capacity_)) continue;
+    if (!fits && !(candidate.passes && candidate.again) &&
+        (turning_over_ || !candidate.again || candidate.percent < tuning_.grant_over_budget_percent ||
+         after > capacity_))
+      continue;
     if (!MayChange(now, *file)) continue;
     Change(now, file,
            Make(true, AdaptiveReason::kServedOften, static_cast<uint64_t>(file->evidence.requests() + 0.5),
@@ -416,8 +436,8 @@ void AdaptivePolicy::GrantServedOften(AdaptiveTime now, std::span<AdaptiveFile* 
     changes->push_back({file->file, file->verdict});
     // Until the guest has made a new inode and settled, the whole file counts.
     Release(file);
-    file->bespoken = candidate.chunks;
-    bespoken_ += candidate.chunks;
+    file->bespoken = std::min(candidate.chunks, budget_chunks());
+    bespoken_ += file->bespoken;
     file->born = now;
     file->evidence.Clear();
   }

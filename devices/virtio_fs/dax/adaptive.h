@@ -95,6 +95,8 @@ class AdaptivePolicy {
   // Sees whether the window turns over, from what has come together since it was asked last.
   void Observe(AdaptiveTime now, const WindowSample& window);
 
+  // Of a file that was read through in order, and is granted.
+  bool GivesTooLittle(const AdaptiveFile& streamed) const;
   void WithdrawStreamed(AdaptiveTime now, std::span<AdaptiveFile* const> active, std::vector<VerdictChange>* changes);
   void WithdrawLeastUsed(AdaptiveTime now, std::vector<VerdictChange>* changes);
   void GrantServedOften(AdaptiveTime now, std::span<AdaptiveFile* const> active, std::vector<VerdictChange>* changes);

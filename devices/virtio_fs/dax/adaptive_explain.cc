@@ -31,7 +31,7 @@ std::string Because(const Verdict& v, const AdaptiveTuning& tuning) {
     case AdaptiveReason::kTrial:
       return absl::StrCat("one new file of its size in ", tuning.trial_every, " goes without, to see how it is read");
     case AdaptiveReason::kStreamed:
-      return absl::StrCat(window, ", file read in order through 4 KiB pages, mapped ", Times(v.count), " in ",
+      return absl::StrCat(window, ", file only read through in order, chunks mapped ", Times(v.count), " in ",
                           v.seconds, " s");
     case AdaptiveReason::kTurnover:
       return absl::StrCat(window, " and turning over, file among the least used: mapped ", Times(v.count), " in ",

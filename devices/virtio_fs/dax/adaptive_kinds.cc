@@ -4,7 +4,7 @@ namespace daxvmm::dax {
 
 size_t AdaptiveKinds::Index(ByteCount size, bool huge_pages) {
   size_t range = 0;
-  for (uint64_t bound = KiB(256).raw(); range + 1 < kSizes && size.raw() > bound; bound *= 8) ++range;
+  for (uint64_t bound = KiB(64).raw(); range + 1 < kSizes && size.raw() > bound; bound *= 2) ++range;
   return range * 2 + (huge_pages ? 1 : 0);
 }
 

@@ -34,8 +34,9 @@ class AdaptiveKinds {
     uint64_t votes = 0;
     uint64_t newcomers = 0;
   };
-  // Bounds of sizes, each eight times the one before: 256 KiB, 2 MiB, 16 MiB, 128 MiB, 1 GiB.
-  static constexpr size_t kSizes = 6;
+  // Bounds of sizes, each twice the one before: 64 KiB to 32 GiB. Coarser ones would learn sooner, but one stream would
+  // speak for every other file.
+  static constexpr size_t kSizes = 21;
   static size_t Index(ByteCount size, bool huge_pages);
 
   std::array<Kind, 2 * kSizes> kinds_;

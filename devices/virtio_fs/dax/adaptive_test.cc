@@ -126,7 +126,7 @@ TEST_F(AdaptiveTest, WithdrawsWhatWasStreamedThroughSmallPagesUnderPressure) {
   const std::vector<VerdictChange> changes = Tick({file});
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_FALSE(changes[0].verdict.dax);
-  EXPECT_EQ(Why(1), "denied: window at 62 %, file read in order through 4 KiB pages, mapped 15 times in 2 s");
+  EXPECT_EQ(Why(1), "denied: window at 62 %, file only read through in order, chunks mapped 15 times in 2 s");
 }
 
 TEST_F(AdaptiveTest, KeepsWhatWasStreamedThroughHugePages) {

@@ -50,6 +50,8 @@ struct AdaptiveTuning {
   // A file without a request for so long is not counted as needing its chunks: if it does, the guest's reclaim will
   // show it, because the file maps them again.
   AdaptiveTime quiet_after = std::chrono::seconds(60);
+  // The same of a file that nobody has open.
+  AdaptiveTime closed_quiet_after = std::chrono::seconds(5);
   // A new file is expected to fill its whole size in the window for so long; then what it has mapped counts.
   AdaptiveTime settles_after = std::chrono::seconds(10);
   // After files were withdrawn because the window turned over, for so long no more are: the guest needs a second to
@@ -62,7 +64,7 @@ struct AdaptiveTuning {
   int64_t fuse_request_ns = 35'000;      // one FUSE_READ or FUSE_WRITE, without its pages
   int64_t fuse_page_ns = 600;            // each page of it
   int64_t mapping_ns = 90'000;           // SETUPMAPPING, and the REMOVEMAPPING that follows it one day
-  int64_t first_touch_ns = 2'000;        // the first touch of a 4 KiB page of a mapping
+  int64_t first_touch_ns = 4'000;        // the first touch of a 4 KiB page of a mapping; 1'400 where tmpfs holds it
   int64_t first_touch_huge_ns = 20'000;  // the first touch of 2 MiB, where the host backs it by one huge page
   // A file is granted when what FUSE has cost it is so many percent of what mapping would have cost ...
   uint32_t grant_percent = 150;
@@ -89,7 +91,7 @@ enum class AdaptiveReason : uint8_t {
   kWindowBusy,   // would take the window beyond the budget
   kKind,         // files like it were read once
   kTrial,        // one in `trial_every`
-  kStreamed,     // read through in order, 4 KiB pages
+  kStreamed,     // read through in order
   kTurnover,     // among the least used while the window turned over
   kServedOften,  // FUSE has cost more than mapping would
   kGrown,        // was small, and is no more
@@ -118,6 +120,7 @@ struct FileSample {
   FileIdentity file;
   ByteCount size;
   bool huge_pages = false;
+  bool open = false;               // somebody has it open, or mapped
   bool dax = false;                // the verdict that the caller has latched
   uint32_t mapped_chunks = 0;      // now
   uint64_t setups = 0;             // SETUPMAPPING
@@ -125,6 +128,7 @@ struct FileSample {
   uint64_t write_setups = 0;       // of these: writable
   uint64_t removes = 0;            // entries of REMOVEMAPPING
   uint64_t reads = 0;              // FUSE_READ
+  uint64_t sequential_reads = 0;   // of these: from where the one before ended
   uint64_t read_bytes = 0;
   uint64_t writes = 0;  // FUSE_WRITE
   uint64_t write_bytes = 0;
