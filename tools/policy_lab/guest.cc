@@ -330,7 +330,7 @@ Range* Guest::Map(FileId id, uint64_t chunk, bool write, bool fault) {
     now_ = *free_at;
   }
   Spend(config_.costs.setup_mapping);
-  if (chunk == file.next_chunk) ++file.seen.sequential_setups;
+  if (chunk == file.next_chunk || chunk == 0) ++file.seen.sequential_setups;
   file.next_chunk = chunk + 1;
   ++file.seen.mapped_chunks;
   return window_.Install(*range, id, chunk, write);

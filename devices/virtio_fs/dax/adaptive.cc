@@ -6,12 +6,13 @@
 namespace daxvmm::dax {
 namespace {
 
-constexpr uint64_t kFewestInOrder = 3;
+constexpr uint64_t kFewestInOrder = 4;
 constexpr AdaptiveTime kSecond = std::chrono::seconds(1);
 
-// Chunk after chunk, and never to write. Two chunks have an order by chance.
+// Chunk after chunk, and never to write. A few have an order by chance.
 bool ReadInOrder(const FileSample& seen) {
-  return seen.setups >= kFewestInOrder && seen.write_setups == 0 && seen.sequential_setups * 4 >= (seen.setups - 1) * 3;
+  return ChunksOfSize(seen.size) >= kFewestInOrder && seen.setups >= kFewestInOrder && seen.write_setups == 0 &&
+         seen.sequential_setups * 4 >= (seen.setups - 1) * 3;
 }
 
 // The same, of a file that is not mapped: by requests that readahead has made large.
@@ -163,6 +164,7 @@ Verdict AdaptivePolicy::Instantiated(AdaptiveTime now, const NewFile& file) {
   record->first_size = file.size;
   record->voted_once = record->voted_worth = record->ordered = false;
   record->last = FileSample{.file = file.file, .size = file.size, .huge_pages = file.huge_pages, .dax = verdict.dax};
+  record->last.open = true;  // about to be
   record->evidence.FadeTo(now, tuning_.evidence_half_life);
   Bespeak(now, record);
   return record->verdict;
@@ -203,14 +205,15 @@ void AdaptivePolicy::Release(AdaptiveFile* record) {
 
 void AdaptivePolicy::Bespeak(AdaptiveTime now, AdaptiveFile* record) {
   Release(record);
-  const bool closed = !record->last.open && record->last.setups > 0;
-  if (now - record->active > (closed ? tuning_.closed_quiet_after : tuning_.quiet_after)) return;
+  const AdaptiveTime quiet_after = record->last.open ? tuning_.quiet_after : tuning_.closed_quiet_after;
+  if (now - record->active > quiet_after) return;
   // A file that was read through in order and not mapped again is done with, most likely. Its chunks are the oldest,
-  // and the first that the guest takes back; if it did need them, it maps them again, and counts again.
+  // and the first that the guest takes back; if it did need them, it maps them again, and counts in full.
   const FileSample& last = record->last;
-  if (ReadInOrder(last) && SeenWhole(last) && last.setups <= ChunksOfSize(last.size)) return;
-  record->bespoken = last.mapped_chunks;
-  if (record->verdict.dax && now - record->born < tuning_.settles_after) {
+  const bool in_order = ReadInOrder(last) && SeenWhole(last);
+  if (in_order && last.setups <= ChunksOfSize(last.size)) return;
+  record->bespoken = in_order && record->verdict.dax ? ChunksOfSize(last.size) : last.mapped_chunks;
+  if (record->verdict.dax && last.open && now - record->born < tuning_.settles_after) {
     record->bespoken = std::max(record->bespoken, ChunksOfSize(last.size));
   }
   bespoken_ += record->bespoken;

@@ -78,13 +78,43 @@ TEST_F(AdaptiveTest, RoomThatIsGivenBackIsGrantedAgain) {
 
 TEST_F(AdaptiveTest, AQuietFileNoLongerCounts) {
   FileSample first = New(1, MiB(50));
-  Stream(&first);
+  first.open = true;
+  first.setups = first.mapped_chunks = 25;
   window_.used_chunks = 25;
   Tick({first});
   EXPECT_EQ(policy_.bespoken_chunks(), 25u);
-  now_ += policy_.tuning().quiet_after + kSecond;
+  now_ += policy_.tuning().quiet_after - kSecond;
+  Tick({});
+  EXPECT_EQ(policy_.bespoken_chunks(), 25u);
   Tick({});
   EXPECT_EQ(policy_.bespoken_chunks(), 0u);
+}
+
+TEST_F(AdaptiveTest, AClosedFileCountsForLess) {
+  FileSample first = New(1, MiB(50));
+  first.setups = first.mapped_chunks = 7;
+  Tick({first});
+  EXPECT_EQ(policy_.bespoken_chunks(), 7u) << "what it has mapped, not its size";
+  now_ += policy_.tuning().closed_quiet_after;
+  Tick({});
+  EXPECT_EQ(policy_.bespoken_chunks(), 0u);
+}
+
+TEST_F(AdaptiveTest, AFileThatWasReadThroughOnceHoldsNoRoom) {
+  FileSample first = New(1, MiB(40));
+  first.open = true;
+  first.setups = first.mapped_chunks = 10;
+  first.sequential_setups = 9;
+  Tick({first});
+  EXPECT_EQ(policy_.bespoken_chunks(), 20u) << "half-way";
+  Stream(&first);
+  first.setups = 20;
+  Tick({first});
+  EXPECT_EQ(policy_.bespoken_chunks(), 0u);
+  first.setups += 20;
+  first.sequential_setups += 20;
+  Tick({first});
+  EXPECT_EQ(policy_.bespoken_chunks(), 20u) << "it comes back for more";
 }
 
 TEST_F(AdaptiveTest, NewFilesOfAKindThatIsReadOnceAreDenied) {
@@ -229,13 +259,11 @@ TEST_F(AdaptiveTest, NewcomersThatTakeThePlaceDoNotCostTheOthersTheirs) {
 }
 
 TEST_F(AdaptiveTest, HugePagesMayStreamThroughAFullWindow) {
-  for (uint64_t n = 1; n <= 3; ++n) {
-    FileSample file = New(n, MiB(16), /*huge=*/true);
-    ASSERT_TRUE(file.dax);
-    Stream(&file);
-    Tick({file});
-  }
-  EXPECT_GE(policy_.bespoken_chunks(), 24u);
+  FileSample file = New(1, MiB(16), /*huge=*/true);
+  Stream(&file);
+  Tick({file});
+  ASSERT_TRUE(New(2, MiB(48)).dax);
+  ASSERT_EQ(policy_.bespoken_chunks(), 24u);
   EXPECT_TRUE(New(10, MiB(16), /*huge=*/true).dax);
   EXPECT_FALSE(New(11, MiB(16)).dax);
 }

@@ -51,8 +51,9 @@ struct AdaptiveTuning {
   // show it, because the file maps them again.
   AdaptiveTime quiet_after = std::chrono::seconds(60);
   // The same of a file that nobody has open.
-  AdaptiveTime closed_quiet_after = std::chrono::seconds(5);
-  // A new file is expected to fill its whole size in the window for so long; then what it has mapped counts.
+  AdaptiveTime closed_quiet_after = std::chrono::seconds(10);
+  // A new file is expected to fill its whole size in the window for so long, or until it is closed; then what it has
+  // mapped counts.
   AdaptiveTime settles_after = std::chrono::seconds(10);
   // After files were withdrawn because the window turned over, for so long no more are: the guest needs a second to
   // learn of it, and a last close.
@@ -124,7 +125,7 @@ struct FileSample {
   bool dax = false;                // the verdict that the caller has latched
   uint32_t mapped_chunks = 0;      // now
   uint64_t setups = 0;             // SETUPMAPPING
-  uint64_t sequential_setups = 0;  // of these: of the chunk after the one before
+  uint64_t sequential_setups = 0;  // of these: of the chunk after the one before, or of the first
   uint64_t write_setups = 0;       // of these: writable
   uint64_t removes = 0;            // entries of REMOVEMAPPING
   uint64_t reads = 0;              // FUSE_READ
