@@ -14,6 +14,29 @@ inline uint64_t ChunksOfSize(ByteCount size) {
   return size.raw() / kDaxRangeSize.raw() + (size.IsMultipleOf(kDaxRangeSize) ? 0 : 1);
 }
 
+// The fewest chunks that have an order, and not by chance.
+inline constexpr uint64_t kFewestInOrder = 4;
+
+// Chunk after chunk, and never to write.
+inline bool ReadInOrder(const FileSample& seen) {
+  return ChunksOfSize(seen.size) >= kFewestInOrder && seen.setups >= kFewestInOrder && seen.write_setups == 0 &&
+         seen.sequential_setups * 4 >= (seen.setups - 1) * 3;
+}
+
+// The same, of a file that is not mapped: by requests that readahead has made large.
+inline bool ServedInOrder(const FileSample& seen) {
+  return seen.setups == 0 && seen.writes == 0 && seen.reads > 0 && seen.read_bytes >= seen.reads * KiB(64).raw() &&
+         seen.sequential_reads * 4 >= (seen.reads - 1) * 3;
+}
+
+// Enough to tell in which order.
+inline bool SeenInPart(const FileSample& seen) {
+  if (seen.setups > 0) return seen.setups >= kFewestInOrder && 2 * seen.setups >= ChunksOfSize(seen.size);
+  return seen.reads >= 2 || (seen.reads > 0 && seen.read_bytes >= seen.size.raw());
+}
+
+inline bool SeenWhole(const FileSample& seen) { return seen.setups * 10 >= ChunksOfSize(seen.size) * 9; }
+
 // Counts that fade: each halves in a half-life.
 class Evidence {
  public:

@@ -79,7 +79,7 @@ struct AdaptiveTuning {
   double kind_memory = 4;
   double kind_denied_at = -0.5;
   double kind_granted_at = 0;
-  // How a single chunk is used cannot be seen once it is mapped: one in so many new files that fit into one is read
+  // How a few chunks are used cannot be seen once they are mapped: one in so many new files that fit into three is read
   // without DAX, to see it. 0: none.
   uint32_t trial_every = 8;
 };
