@@ -90,7 +90,8 @@ void AdaptivePolicy::GrantServedOften(AdaptiveTime now, std::span<AdaptiveFile* 
     const double fuse = file->evidence.FuseNs(tuning_);
     const double mapping = file->evidence.MappingNs(tuning_, seen.size, seen.huge_pages);
     if (mapping <= 0 || fuse * 100 < mapping * tuning_.grant_percent) continue;
-    // What was read for the first time may be cached now, and never asked for again.
+    // What was asked for the first time may be cached now, and never asked for again.
+    if (file->evidence.bytes() < static_cast<double>(seen.size.raw())) continue;
     const bool again = file->evidence.bytes() >= 2 * static_cast<double>(seen.size.raw());
     candidates.push_back(
         {file, (fuse - mapping) / static_cast<double>(chunks), passes, again, fuse * 100 / mapping, chunks});
