@@ -198,7 +198,7 @@ TEST_F(AdaptiveTest, GrantsWhatFuseServesAgainAndAgain) {
   const std::vector<VerdictChange> changes = Tick({file});
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_TRUE(changes[0].verdict.dax);
-  EXPECT_EQ(Why(2), "granted: 600 FUSE requests in 2 s cost more than mapping would, window at 0 %");
+  EXPECT_EQ(Why(2), "granted: 596 FUSE requests in 1 s cost more than mapping would, window at 0 %");
 }
 
 TEST_F(AdaptiveTest, OnePassThroughFuseIsNoReasonToMap) {
@@ -215,8 +215,8 @@ TEST_F(AdaptiveTest, AppendingIsNoReasonToMap) {
   file.write_bytes = MiB(16).raw();
   file.size = KiB(4) + MiB(16);
   EXPECT_TRUE(Tick({file}).empty()) << "extending writes are FUSE_WRITE with DAX too";
-  file.writes += 4000;  // in place
-  file.write_bytes += MiB(16).raw();
+  file.writes += 8000;  // in place
+  file.write_bytes += MiB(32).raw();
   EXPECT_EQ(Tick({file}).size(), 1u);
 }
 
