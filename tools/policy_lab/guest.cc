@@ -180,7 +180,9 @@ void Guest::Open(FileId id) {
 
 void Guest::Close(FileId id) {
   File& file = files_[id];
-  if (file.opens == 0 || --file.opens > 0) return;
+  if (file.opens == 0) return;
+  --file.opens;
+  if (file.opens > 0) return;
   Active(id);  // RELEASE
   file.idle = idle_.insert(idle_.end(), id);
   file.idle_listed = true;
@@ -314,11 +316,12 @@ void Guest::Touch(FileId id, uint64_t offset, uint64_t length) {
 
 Range* Guest::Map(FileId id, uint64_t chunk, bool write, bool fault) {
   File& file = files_[id];
-  std::optional<RangeId> range;
   bool waited = false;
-  while (!(range = window_.TryAllocate(now_))) {
+  std::optional<RangeId> range = window_.TryAllocate(now_);
+  for (; !range; range = window_.TryAllocate(now_)) {
     // A page fault cannot reclaim: it holds the lock that reclaim needs.
-    if (!fault && (range = window_.ReclaimInline(id))) {
+    if (!fault) range = window_.ReclaimInline(id);
+    if (range) {
       Spend(config_.costs.reclaim_range);
       break;
     }

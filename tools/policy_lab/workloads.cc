@@ -248,7 +248,7 @@ class Scattered final : public Program {
 
 void Repeat(Program* program, uint64_t steps, Nanos think, const WorkloadConfig& config, Trace* trace, Random* random) {
   // In bursts: what is spread evenly never meets an empty window.
-  constexpr uint64_t kBurst = 10;
+  constexpr int kBurst = 10;
   steps = std::max<uint64_t>(steps * config.length_percent / 100, 1);
   for (uint64_t i = 1; i <= steps; ++i) {
     program->Step(trace, random);

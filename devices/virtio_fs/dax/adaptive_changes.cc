@@ -1,9 +1,15 @@
 // Which verdicts a Tick changes, once it has looked.
 #include <algorithm>
+#include <cmath>
 
 #include "devices/virtio_fs/dax/adaptive.h"
 
 namespace daxvmm::dax {
+namespace {
+
+uint64_t Rounded(double count) { return static_cast<uint64_t>(std::llround(count)); }
+
+}  // namespace
 
 bool AdaptivePolicy::GivesTooLittle(const AdaptiveFile& streamed) const {
   const FileSample& seen = streamed.last;
@@ -60,7 +66,7 @@ void AdaptivePolicy::WithdrawLeastUsed(AdaptiveTime now, std::vector<VerdictChan
     if (!MayChange(now, *candidate.file)) continue;
     AdaptiveFile* file = candidate.file;
     Change(now, file,
-           Make(false, AdaptiveReason::kTurnover, static_cast<uint64_t>(file->evidence.setups() + 0.5),
+           Make(false, AdaptiveReason::kTurnover, Rounded(file->evidence.setups()),
                 now - std::max(file->born, file->evidence.since())));
     changes->push_back({file->file, file->verdict});
     Bespeak(now, file);
@@ -110,7 +116,7 @@ void AdaptivePolicy::GrantServedOften(AdaptiveTime now, std::span<AdaptiveFile* 
       continue;
     if (!MayChange(now, *file)) continue;
     Change(now, file,
-           Make(true, AdaptiveReason::kServedOften, static_cast<uint64_t>(file->evidence.requests() + 0.5),
+           Make(true, AdaptiveReason::kServedOften, Rounded(file->evidence.requests()),
                 now - std::max(file->born, file->evidence.since())));
     changes->push_back({file->file, file->verdict});
     // Until the guest has made a new inode and settled, the whole file counts.
