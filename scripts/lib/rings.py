@@ -174,6 +174,13 @@ def add_result(count, label, result, filtered):
 
 def run_linux(args):
     count = Count()
+    if args.kernel_suite:
+        kernel = fetch_kernel(args.kernel_suite)
+        if isinstance(kernel, str):
+            say("SKIPPED: " + kernel)
+            count.skip("//tests/linux on the kernel of " + args.kernel_suite, kernel)
+            return count
+        args.kernel, args.modules = kernel["VMLINUZ"], kernel["MODULES"]
     if not args.filter or case_names("//tests/linux:linux_test", args.filter):
         count.add(run_linux_program(args, "linux_test", ["--timeout", str(LINUX_TIMEOUT)]))
     names = case_names("//tests/linux:long_test", args.filter)
@@ -228,6 +235,16 @@ def run_linux_program(args, program, options):
     return count
 
 
+def fetch_kernel(suite):
+    """{"VMLINUZ": path, "MODULES": path} of the suite's kernel; or, as a string, why there is none."""
+    fetched = subprocess.run([os.path.join(LIBRARY, "fetch-kernel"), "--suite", suite], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, check=False)
+    sys.stderr.write(fetched.stderr)
+    if fetched.returncode != 0:
+        return (fetched.stderr.strip().splitlines() or ["no kernel of the suite " + suite])[-1]
+    return dict(line.split("=", 1) for line in fetched.stdout.splitlines())
+
+
 def missing_need(ring):
     """Why this machine cannot run the ring at all; None if it can."""
     if ring == 3:
@@ -246,6 +263,7 @@ def parse_arguments():
     parser.add_argument("--filter", default="")
     parser.add_argument("--kernel")
     parser.add_argument("--modules")
+    parser.add_argument("--kernel-suite")
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--sanitizers", action="store_true", default=None)
     parser.add_argument("--no-sanitizers", action="store_false", dest="sanitizers")
@@ -256,6 +274,8 @@ def parse_arguments():
         args.kernel, args.modules = os.path.abspath(args.kernel), os.path.abspath(args.modules)
         if args.ring != [5]:
             parser.error("--kernel and --modules go with --ring 5")
+    if args.kernel_suite and (args.kernel or args.ring != [5]):
+        parser.error("--kernel-suite goes with --ring 5, and without --kernel")
     if args.sanitizers is None:
         args.sanitizers = not args.ring and not args.filter
     args.ring = sorted(set(args.ring or RINGS))
