@@ -2,22 +2,29 @@
 // inode flags and attributes, be somebody else, and listen to the power button. Static: it runs in an initramfs without
 // libraries.
 //
-//   daxtool statx FILE...            one line each: "FILE mode=OCTAL size=N dax=0|1"
-//   daxtool read FILE                reads all of it: "FILE bytes=N sum=N"
-//   daxtool mmap-read FILE OFF LEN   loads through MAP_SHARED: "FILE bytes=N sum=N"
-//   daxtool mmap-write FILE OFF TEXT stores through MAP_SHARED; TEXT stays within the file
-//   daxtool hold FILE                opens and maps FILE, then obeys standard input line by line until its end:
-//                                    "sum" prints as mmap-read of all of it, "write OFF TEXT" stores, "statx" as above
-//   daxtool getflags FILE...         one line each: "FILE flags=0xN xflags=0xN", by FS_IOC_GETFLAGS and
-//   FS_IOC_FSGETXATTR daxtool setflags FILE SET CLEAR  sets and clears FS_*_FL by FS_IOC_SETFLAGS daxtool setxflags
-//   FILE SET CLEAR sets and clears FS_XFLAG_* by FS_IOC_FSSETXATTR daxtool setxattr FILE NAME HEX   sets an extended
-//   attribute; HEX is its bytes daxtool getxattr FILE NAME       prints them: "FILE NAME=HEX" daxtool listxattr FILE
-//   one name per line daxtool tmpfile DIR TEXT FILE    O_TMPFILE in DIR, writes TEXT, linkat to FILE daxtool as UID GID
-//   COMMAND...    runs COMMAND with these ids and no supplementary group daxtool power-button             powers the
-//   machine off when the button is pressed
+//   daxtool statx FILE...              one line each: "FILE mode=OCTAL size=N dax=0|1"
+//   daxtool read FILE                  reads all of it: "FILE bytes=N sum=N"
+//   daxtool mmap-read FILE OFF LEN     loads through MAP_SHARED: "FILE bytes=N sum=N"
+//   daxtool mmap-write FILE OFF TEXT   stores through MAP_SHARED; TEXT stays within the file
+//   daxtool hold FILE                  opens and maps FILE, then obeys standard input line by line until its end:
+//                                      "sum" prints as mmap-read of all of it, "write OFF TEXT" stores, "statx" as
+//                                      above
+//   daxtool try FILE OPERATION...      what each comes to, in a process of its own: "OPERATION RESULT"; see attempt.c
+//   daxtool getflags FILE...           one line each: "FILE flags=0xN xflags=0xN", by FS_IOC_GETFLAGS and FSGETXATTR
+//   daxtool setflags FILE SET CLEAR    sets and clears FS_*_FL by FS_IOC_SETFLAGS
+//   daxtool setxflags FILE SET CLEAR   sets and clears FS_XFLAG_* by FS_IOC_FSSETXATTR
+//   daxtool setxattr FILE NAME HEX     sets an extended attribute; HEX is its bytes
+//   daxtool getxattr FILE NAME         prints them: "FILE NAME=HEX"
+//   daxtool listxattr FILE             one name per line
+//   daxtool tmpfile DIR TEXT FILE      O_TMPFILE in DIR, writes TEXT, linkat to FILE
+//   daxtool as UID GID COMMAND...      runs COMMAND with these ids and no supplementary group
+//   daxtool power-button               powers the machine off when the button is pressed
+//   daxtool say TEXT                   prints it
 //
 // The sum is that of the bytes, each times its offset + 1, modulo 2^64: swapped pages show.
 #define _GNU_SOURCE
+#include "tests/linux/guest/daxtool.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -39,12 +46,12 @@
 
 #define MAX_BUTTONS 16
 
-static int fail(const char* what, const char* name) {
+int fail(const char* what, const char* name) {
   printf("daxtool: %s %s: %s\n", what, name, strerror(errno));
   return 1;
 }
 
-static uint64_t add_to_sum(uint64_t sum, const volatile uint8_t* bytes, uint64_t offset, uint64_t length) {
+uint64_t add_to_sum(uint64_t sum, const volatile uint8_t* bytes, uint64_t offset, uint64_t length) {
   for (uint64_t i = 0; i < length; ++i) sum += bytes[i] * (offset + i + 1);
   return sum;
 }
@@ -256,6 +263,7 @@ int main(int argc, char** argv) {
     return bytes == NULL ? 1 : store(bytes, size, argv[2], strtoull(argv[3], NULL, 0), argv[4]);
   }
   if (strcmp(verb, "hold") == 0 && argc == 3) return hold(argv[2]);
+  if (strcmp(verb, "try") == 0 && argc > 3) return try_operations(argv[2], argc - 3, argv + 3);
   if (strcmp(verb, "getflags") == 0 && argc > 2) {
     int status = 0;
     for (int i = 2; i < argc; ++i) status |= get_flags(argv[i]);
@@ -274,6 +282,7 @@ int main(int argc, char** argv) {
     return run_as((uid_t)strtoul(argv[2], NULL, 0), (gid_t)strtoul(argv[3], NULL, 0), argv + 4);
   }
   if (strcmp(verb, "power-button") == 0 && argc == 2) return power_button();
+  if (strcmp(verb, "say") == 0 && argc == 3) return puts(argv[2]) < 0;
   printf("usage: daxtool VERB ... (see daxtool.c)\n");
   return 2;
 }
