@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,6 +186,23 @@ static long op_read_100_times(const struct file* file) {
   for (int i = 0; i < 100; ++i) result = pread(fd, buffer, PAGE, 0);
   return result;
 }
+static sigjmp_buf out_of_load;
+static void leave_load(int number) { siglongjmp(out_of_load, number); }
+// Returns how many loads ended in SIGBUS.
+static long op_load_100_times(const struct file* file) {
+  volatile uint8_t* bytes = mapped(file, PROT_READ, MAP_SHARED);
+  if (bytes == MAP_FAILED) return -1;
+  signal(SIGBUS, leave_load);
+  volatile long refused = 0;
+  for (volatile int i = 0; i < 100; ++i) {
+    if (sigsetjmp(out_of_load, 1) != 0) {
+      ++refused;
+    } else {
+      (void)bytes[0];
+    }
+  }
+  return refused;
+}
 
 static const struct {
   const char* name;
@@ -226,6 +244,7 @@ static const struct {
     {"fallocate", op_fallocate},
     {"seek-data", op_seek_data},
     {"read-100-times", op_read_100_times},
+    {"load-100-times", op_load_100_times},
 };
 
 static operation find_operation(const char* name) {
