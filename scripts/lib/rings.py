@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import platform
 import shlex
 import subprocess
 import sys
@@ -174,22 +175,50 @@ def add_result(count, label, result, filtered):
 
 def run_linux(args):
     count = Count()
+    kernel = (args.kernel, args.modules) if args.kernel else None
     if args.kernel_suite:
-        kernel = fetch_kernel(args.kernel_suite)
-        if isinstance(kernel, str):
-            say("SKIPPED: " + kernel)
-            count.skip("//tests/linux on the kernel of " + args.kernel_suite, kernel)
+        kernel = suite_kernel(args.kernel_suite, count)
+        if kernel is None:
             return count
-        args.kernel, args.modules = kernel["VMLINUZ"], kernel["MODULES"]
     if not args.filter or case_names("//tests/linux:linux_test", args.filter):
-        count.add(run_linux_program(args, "linux_test", ["--timeout", str(LINUX_TIMEOUT)]))
+        count.add(run_linux_program(args, "linux_test", ["--timeout", str(LINUX_TIMEOUT)], kernel))
+        if kernel is None and (args.long or not args.filter):
+            count.add(run_newer_kernel(args))
     names = case_names("//tests/linux:long_test", args.filter)
     if names and args.long:
-        count.add(run_linux_program(args, "long_test", ["--timeout", str(LONG_TIMEOUT), "--rootfs"]))
+        count.add(run_linux_program(args, "long_test", ["--timeout", str(LONG_TIMEOUT), "--rootfs"], kernel))
     elif names:
         for name in names:
             count.skip("//tests/linux:long_test " + name, ONLY_LONG)
     return count
+
+
+def run_newer_kernel(args):
+    """linux_test once more, on the newer kernel that the distribution's release can have."""
+    count = Count()
+    suite = platform.freedesktop_os_release().get("VERSION_CODENAME", "") + "-backports"
+    if not args.long:
+        count.skip("//tests/linux:linux_test on the kernel of " + suite, ONLY_LONG)
+        return count
+    kernel = suite_kernel(suite, count)
+    if kernel is not None:
+        say("ring 5: once more, on the kernel of " + suite)
+        count.add(run_linux_program(args, "linux_test", ["--timeout", str(LINUX_TIMEOUT)], kernel))
+    return count
+
+
+def suite_kernel(suite, count):
+    """(VMLINUZ, MODULES) of the suite's kernel; None if there is none, which counts as skipped then."""
+    fetched = subprocess.run([os.path.join(LIBRARY, "fetch-kernel"), "--suite", suite], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, check=False)
+    sys.stderr.write(fetched.stderr)
+    if fetched.returncode == 0:
+        found = dict(line.split("=", 1) for line in fetched.stdout.splitlines())
+        return found["VMLINUZ"], found["MODULES"]
+    reason = (fetched.stderr.strip().splitlines() or ["no reason given"])[-1]
+    say("SKIPPED: " + reason)
+    count.skip("//tests/linux on the kernel of " + suite, reason)
+    return None
 
 
 def case_names(label, case_filter):
@@ -210,13 +239,15 @@ def case_names(label, case_filter):
     return names
 
 
-def run_linux_program(args, program, options):
+def run_linux_program(args, program, options, kernel):
+    """`kernel` is (VMLINUZ, MODULES), or None for the distribution's own."""
     count = Count()
+    label = "//tests/linux:" + program + (" on " + os.path.basename(kernel[0]) if kernel is not None else "")
     with tempfile.TemporaryDirectory() as tmp:
         report = os.path.join(tmp, program + ".xml")
         command = [os.path.join(LIBRARY, "with-kvm"), *options, "--output", "%s.xml:%s" % (program, report)]
-        if args.kernel:
-            command += ["--kernel", args.kernel, "--modules", args.modules]
+        if kernel is not None:
+            command += ["--kernel", kernel[0], "--modules", kernel[1]]
         command += [program, "--gtest_output=xml:@WORKDIR@/%s.xml" % program]
         if args.filter:
             command.append("--gtest_filter=" + args.filter)
@@ -227,22 +258,12 @@ def run_linux_program(args, program, options):
             status = subprocess.call(command)
         found = 0
         try:
-            found = count.add_xml(report, "//tests/linux:" + program)
+            found = count.add_xml(report, label)
         except (OSError, ElementTree.ParseError):
             pass
         if status != 0 and count.failed == 0:
-            count.fail("//tests/linux:%s (status %d%s)" % (program, status, "" if found else ", no report"))
+            count.fail("%s (status %d%s)" % (label, status, "" if found else ", no report"))
     return count
-
-
-def fetch_kernel(suite):
-    """{"VMLINUZ": path, "MODULES": path} of the suite's kernel; or, as a string, why there is none."""
-    fetched = subprocess.run([os.path.join(LIBRARY, "fetch-kernel"), "--suite", suite], stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True, check=False)
-    sys.stderr.write(fetched.stderr)
-    if fetched.returncode != 0:
-        return (fetched.stderr.strip().splitlines() or ["no kernel of the suite " + suite])[-1]
-    return dict(line.split("=", 1) for line in fetched.stdout.splitlines())
 
 
 def missing_need(ring):
