@@ -1,14 +1,10 @@
 // Ring 5: files that stay open and mapped while the policy or the file itself changes, from the guest and from the
 // host. What the guest reads must be the bytes of guest/pattern.h, or zeros where somebody truncated.
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <atomic>
 #include <cstdint>
 #include <fstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -16,7 +12,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
 #include "gtest/gtest.h"
 #include "tests/linux/linux_fixture.h"
 
@@ -107,30 +102,6 @@ TEST_F(LinuxTest, AStormOfTruncationsInTheGuestLeavesNoWrongByte) {
   EXPECT_EQ(storm->status, 0);
   ExpectCalm(storm->output, 7);
   ExpectMapped(*machine_, "storm");
-}
-
-// The guest learns of it a second later: what it touches in between has nothing behind it on the host.
-TEST_F(LinuxTest, AStormOfTruncationsOnTheHostLeavesNoWrongByte) {
-  const std::string path = HostPath("host-storm");
-  ASSERT_OK(WriteFile(path, kStormSize));
-  ASSERT_OK(StatusOf(control().SetNamedPolicy("always")));
-  ASSERT_OK(Mount("dax=inode"));
-  std::atomic<bool> over = false;
-  std::thread truncater([&path, &over] {
-    for (uint64_t round = 0; !over; ++round) {
-      if (truncate(path.c_str(), static_cast<off_t>(round * 1234567 % kStormSize)) != 0) return;
-      if (round % 8 == 0 && !WriteFile(path, kStormSize).ok()) return;
-      absl::SleepFor(absl::Milliseconds(5));
-    }
-  });
-  const absl::StatusOr<CommandResult> storm =
-      guest().Run(absl::StrCat(kStorm, GuestPath("host-storm"), " ", kStormSize, " 5s load read store write append"));
-  over = true;
-  truncater.join();
-  ASSERT_OK(StatusOf(storm));
-  EXPECT_EQ(storm->status, 0);
-  ExpectCalm(storm->output, 5);
-  ExpectMapped(*machine_, "host-storm");
 }
 
 TEST_F(LinuxTest, PlaysATrace) {
