@@ -1,5 +1,5 @@
-// Ring 5: files that stay open and mapped while the policy or the file itself changes, from the guest and from the
-// host. What the guest reads must be the bytes of guest/pattern.h, or zeros where somebody truncated.
+// Ring 5: files that stay open and mapped while the policy changes or the guest truncates them, and a trace of
+// accesses. What the guest reads must be the bytes of guest/pattern.h, or zeros where somebody truncated.
 #include <sys/stat.h>
 
 #include <cstdint>
