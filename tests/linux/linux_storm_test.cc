@@ -108,6 +108,7 @@ TEST_F(LinuxTest, PlaysATrace) {
   std::ofstream(HostPath("trace")) << "open large five-mib r\n"
                                    << "map large\n"
                                    << "touch large 0 4096         # the first chunk\n"
+                                   << "touch large 2097152 4096\n"
                                    << "read large 5238784 100000  # the last, to the end\n"
                                    << "open new made create\n"
                                    << "append new 10000\n"
@@ -120,10 +121,10 @@ TEST_F(LinuxTest, PlaysATrace) {
       guest().Run(absl::StrCat("cd ", kMountPoint, "; daxtool play trace; r=$?; cd /; (exit $r)"));
   ASSERT_OK(StatusOf(played));
   EXPECT_EQ(played->status, 0);
-  EXPECT_EQ(played->output, "trace played=10 failed=0 bytes=28192 good=5 zeros=0 wrong=0 sigbus=0");
+  EXPECT_EQ(played->output, "trace played=11 failed=0 bytes=32288 good=6 zeros=0 wrong=0 sigbus=0");
   const absl::StatusOr<FileView> view = Observe(*machine_, kLargeFile.name);
   ASSERT_OK(StatusOf(view));
-  EXPECT_EQ(view->host.setup_mappings(), 2u);
+  EXPECT_EQ(view->host.setup_mappings(), Chunks(kLargeFile.size));
 }
 
 }  // namespace
