@@ -24,10 +24,12 @@ absl::StatusOr<dax::Outcome> DecodeOutcome(v1::Outcome outcome, absl::string_vie
       return dax::Outcome::kDax;
     case v1::OUTCOME_NO_DAX:
       return dax::Outcome::kNoDax;
-    case v1::OUTCOME_FOLLOW_FLAG:
-      return dax::Outcome::kFollowFlag;
+    case v1::OUTCOME_FOLLOW_HINT:
+      return dax::Outcome::kFollowHint;
+    case v1::OUTCOME_ADAPTIVE:
+      return dax::Outcome::kAdaptive;
     case v1::OUTCOME_UNSPECIFIED:
-      return BadField(field, "missing; OUTCOME_DAX, OUTCOME_NO_DAX or OUTCOME_FOLLOW_FLAG is needed");
+      return BadField(field, "missing; OUTCOME_DAX, OUTCOME_NO_DAX, OUTCOME_FOLLOW_HINT or OUTCOME_ADAPTIVE is needed");
     default:  // proto3 enums are open: any number arrives
       return BadField(field, absl::StrCat("the value ", static_cast<int>(outcome), " is not known"));
   }
@@ -39,8 +41,10 @@ v1::Outcome EncodeOutcome(dax::Outcome outcome) {
       return v1::OUTCOME_DAX;
     case dax::Outcome::kNoDax:
       return v1::OUTCOME_NO_DAX;
-    case dax::Outcome::kFollowFlag:
-      return v1::OUTCOME_FOLLOW_FLAG;
+    case dax::Outcome::kFollowHint:
+      return v1::OUTCOME_FOLLOW_HINT;
+    case dax::Outcome::kAdaptive:
+      return v1::OUTCOME_ADAPTIVE;
   }
   return v1::OUTCOME_UNSPECIFIED;
 }

@@ -13,7 +13,7 @@ namespace {
 using ::testing::StartsWith;
 
 dax::Policy FullPolicy() {
-  return {.rules = {{.name = "plain", .outcome = dax::Outcome::kFollowFlag},
+  return {.rules = {{.name = "plain", .outcome = dax::Outcome::kFollowHint},
                     {.name = "all conditions",
                      .share_tag = "data",
                      .size_at_least = KiB(64),

@@ -48,7 +48,7 @@ TEST_F(DaxvmmctlTest, PolicyGetTable) {
                                    .share_tag = "data",
                                    .size_at_least = KiB(32),
                                    .size_below = MiB(2),
-                                   .outcome = dax::Outcome::kFollowFlag}},
+                                   .outcome = dax::Outcome::kFollowHint}},
                         .default_outcome = dax::Outcome::kDax};
   ASSERT_TRUE(controller_.SetPolicy(policy, std::nullopt).ok());
   const Finished got = Ctl({"policy", "get"});
@@ -57,7 +57,7 @@ TEST_F(DaxvmmctlTest, PolicyGetTable) {
             "Policy generation 2\n"
             "#  RULE                SHARE  SIZE                   OUTCOME\n"
             "1  small               any    below 32 KiB           no-dax\n"
-            "2  data in the middle  data   32 KiB to below 2 MiB  follow-flag\n"
+            "2  data in the middle  data   32 KiB to below 2 MiB  follow-hint\n"
             "-  default             any    any                    dax\n");
 }
 
@@ -92,10 +92,10 @@ TEST_F(DaxvmmctlTest, PolicySetByName) {
 TEST_F(DaxvmmctlTest, PolicySetByFile) {
   const std::string json =
       R"({"rules": [{"name": "r", "share": "data", "size_at_least": 4096, "outcome": "OUTCOME_DAX"}],
-          "default_outcome": "OUTCOME_FOLLOW_FLAG"})";
+          "default_outcome": "OUTCOME_FOLLOW_HINT"})";
   const dax::Policy expected = {
       .rules = {{.name = "r", .share_tag = "data", .size_at_least = KiB(4), .outcome = dax::Outcome::kDax}},
-      .default_outcome = dax::Outcome::kFollowFlag};
+      .default_outcome = dax::Outcome::kFollowHint};
   Finished set = Ctl({"policy", "set", "--file", "-"}, json);
   EXPECT_EQ(set.exit_code, 0) << set.err;
   EXPECT_EQ(controller_.GetPolicy().policy, expected);

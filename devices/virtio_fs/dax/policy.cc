@@ -23,7 +23,8 @@ bool IsKnown(Outcome outcome) {
   switch (outcome) {
     case Outcome::kDax:
     case Outcome::kNoDax:
-    case Outcome::kFollowFlag:
+    case Outcome::kFollowHint:
+    case Outcome::kAdaptive:
       return true;
   }
   return false;
@@ -68,8 +69,9 @@ bool Yields(Outcome outcome, const Facts& facts) {
   switch (outcome) {
     case Outcome::kDax:
       return true;
-    case Outcome::kFollowFlag:
+    case Outcome::kFollowHint:
       return facts.persistent_dax_flag();
+    case Outcome::kAdaptive:
     case Outcome::kNoDax:
       break;
   }
@@ -125,7 +127,7 @@ absl::StatusOr<Policy> ParsePolicyName(absl::string_view text) {
   constexpr absl::string_view kSizePrefix = "size:";
   if (text == "never") return Policy{.rules = {}, .default_outcome = Outcome::kNoDax};
   if (text == "always") return Policy{.rules = {}, .default_outcome = Outcome::kDax};
-  if (text == "inode") return Policy{.rules = {}, .default_outcome = Outcome::kFollowFlag};
+  if (text == "inode") return Policy{.rules = {}, .default_outcome = Outcome::kFollowHint};
   if (text == "size") return SizePolicy(kDefaultSizeThreshold);
   if (absl::StartsWith(text, kSizePrefix)) {
     const absl::StatusOr<ByteCount> threshold = ParseSize(text.substr(kSizePrefix.size()));

@@ -22,15 +22,43 @@ inline constexpr ByteCount kDefaultSizeThreshold = KiB(32);
 enum class Outcome {
   kDax,
   kNoDax,
-  kFollowFlag,  // DAX exactly if the inode's persistent DAX flag (FS_XFLAG_DAX) is set
+  kFollowHint,  // DAX exactly if the inode's persistent DAX hint (chattr +x) is set
+  kAdaptive,    // what the adaptive policy says of the file at present; see adaptive.h
 };
 
-// All conditions that are set must hold; none set matches every file.
+// What becomes of a SETUPMAPPING against the policy: of an inode whose instance was not told DAX, which Linux sends
+// only if it was mounted with dax=always.
+enum class Enforcement {
+  kAdvisory,  // served and counted
+  kDeny,      // refused and counted
+};
+
+// `first` to `last`, both included.
+struct IdRange {
+  uint32_t first = 0;
+  uint32_t last = 0;
+
+  bool operator==(const IdRange&) const = default;
+};
+
+// All conditions that are set must hold; none set matches every file. A list is a condition if it is not empty, and
+// holds if one of its members does.
 struct Rule {
   std::string name;                      // what `explain` and file lists show; unique within a policy, 1 to 64 bytes
   std::optional<std::string> share_tag;  // files of this share
+  std::optional<bool> read_only_share;   // files of shares that are, or are not, read-only
+  // About the path of the file's node, relative to the share; see path_pattern.h. Names are bytes.
+  std::vector<std::string> paths;       // globs: "lib/**/*.so"
+  std::vector<std::string> subtrees;    // directories: everything below them, at any depth
+  std::vector<std::string> extensions;  // what follows the last dot of the name, without the dot
   std::optional<ByteCount> size_at_least;
   std::optional<ByteCount> size_below;
+  // The owner on the host.
+  std::optional<IdRange> owner_uid;
+  std::optional<IdRange> owner_gid;
+  std::optional<bool> executable;  // some execute bit of the mode is set
+  std::optional<bool> dax_hint;    // the persistent DAX hint is set
+  std::optional<bool> huge_pages;  // the host keeps the file in huge pages: hugetlbfs, or tmpfs mounted with huge=
   Outcome outcome = Outcome::kNoDax;
 
   bool operator==(const Rule&) const = default;
@@ -39,6 +67,7 @@ struct Rule {
 struct Policy {
   std::vector<Rule> rules;
   Outcome default_outcome = Outcome::kNoDax;
+  Enforcement enforcement = Enforcement::kAdvisory;
 
   bool operator==(const Policy&) const = default;
 };

@@ -134,7 +134,7 @@ TEST(DecideTest, NothingButRegularFilesIsEverDax) {
 
 TEST(DecideTest, AsksForTheFlagOnlyWhereARuleFollowsIt) {
   Policy policy;
-  policy.rules = {MakeRule("big", Outcome::kDax), MakeRule("flag", Outcome::kFollowFlag)};
+  policy.rules = {MakeRule("big", Outcome::kDax), MakeRule("flag", Outcome::kFollowHint)};
   policy.rules[0].size_at_least = ByteCount(100);
   EXPECT_EQ(Ask(policy, {.size = 100}), (Verdict{true, "big", 0}));
   EXPECT_EQ(Ask(policy, {.size = 99, .flag = true}), (Verdict{true, "flag", 1}));
@@ -278,7 +278,7 @@ Verdict SlowDecide(const Policy& policy, const File& file) {
     outcome = candidate.outcome;
     rule = candidate.name;
   }
-  if (outcome == Outcome::kFollowFlag) return {file.flag, rule, 1};
+  if (outcome == Outcome::kFollowHint) return {file.flag, rule, 1};
   return {outcome == Outcome::kDax, rule, 0};
 }
 
