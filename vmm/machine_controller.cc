@@ -46,11 +46,12 @@ control::LiveFile ToControl(const std::string& tag, virtio_fs::LiveFile file) {
 
 control::PolicyState Machine::GetPolicy() const {
   const auto snapshot = policy_.Get();
-  return {snapshot->generation, snapshot->policy};
+  return {snapshot->generation, snapshot->compiled->policy()};
 }
 
 absl::StatusOr<uint64_t> Machine::SetPolicy(const dax::Policy& policy, std::optional<uint64_t> expected_generation) {
-  return policy_.Set(policy, expected_generation);
+  return policy_.Set(policy,
+                     {.source = {.kind = dax::SourceKind::kRequest}, .expected_generation = expected_generation});
 }
 
 absl::StatusOr<std::vector<const Machine::Share*>> Machine::SelectShares(const std::string& tag) const {

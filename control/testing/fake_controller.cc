@@ -24,18 +24,19 @@ absl::StatusOr<std::vector<T>> Select(const std::vector<T>& all, const std::vect
 
 PolicyState FakeController::GetPolicy() const {
   const auto snapshot = store_.Get();
-  return {.generation = snapshot->generation, .policy = snapshot->policy};
+  return {.generation = snapshot->generation, .policy = snapshot->compiled->policy()};
 }
 
 absl::StatusOr<uint64_t> FakeController::SetPolicy(const dax::Policy& policy,
                                                    std::optional<uint64_t> expected_generation) {
-  return store_.Set(policy, expected_generation);
+  return store_.Set(policy,
+                    {.source = {.kind = dax::SourceKind::kRequest}, .expected_generation = expected_generation});
 }
 
 absl::StatusOr<std::vector<LiveFile>> FakeController::ListFiles(const std::string& share_tag) const {
   if (policy_changes_during_list.load() > 0) {
     policy_changes_during_list.fetch_sub(1);
-    if (auto set = store_.Set(store_.Get()->policy); !set.ok()) return set.status();
+    if (auto set = store_.Set(store_.Get()->compiled->policy(), {}); !set.ok()) return set.status();
   }
   return Select(files, windows, share_tag);
 }

@@ -4,6 +4,7 @@
 readonly packages_build=(
   bazel-bootstrap
   libabsl-dev
+  libre2-dev
   libprotobuf-dev protobuf-compiler
   libgrpc++-dev protobuf-compiler-grpc
   libgtest-dev libgmock-dev

@@ -44,14 +44,15 @@ uint32_t InodeStates::AttrFlags(const fuse::InodeFacts& facts, fuse::AttrReply r
     return *security_capability;
   };
   // Without per-file DAX no answer would say it, so nothing is asked of the host either.
-  const bool flag =
-      per_file_dax_.load(std::memory_order_acquire) && Decide(policy->policy, {.share_tag = share_tag_,
-                                                                               .regular_file = true,
-                                                                               .set_id = fuse::IsSetId(facts.mode),
-                                                                               .size = facts.size,
-                                                                               .persistent_dax_flag = ask_flag,
-                                                                               .security_capability = ask_capability})
-                                                           .dax;
+  const bool flag = per_file_dax_.load(std::memory_order_acquire) &&
+                    policy->compiled
+                        ->Decide(policy->compiled->Classify({.share_tag = share_tag_, .node = facts.node}),
+                                 {.regular_file = true,
+                                  .mode = facts.mode,
+                                  .size = facts.size,
+                                  .dax_hint = ask_flag,
+                                  .security_capability = ask_capability})
+                        .dax;
   {
     Shard& shard = ShardOf(facts.node);
     MutexLock lock(&shard.mu);
@@ -127,16 +128,18 @@ std::vector<InodeReport> InodeStates::Snapshot(const CurrentFacts& current) cons
         return current.security_capability(node).value_or(recorded_capability.value_or(false));
       };
       const ByteCount size = current.size(node).value_or(record.size);
-      const Decision decision = Decide(policy->policy, {.share_tag = share_tag_,
-                                                        .regular_file = true,
-                                                        .set_id = current.set_id(node).value_or(record.set_id),
-                                                        .size = size,
-                                                        .persistent_dax_flag = flag,
-                                                        .security_capability = capability});
+      const bool set_id = current.set_id(node).value_or(record.set_id);
+      const CompiledPolicy& compiled = *policy->compiled;
+      const Decision decision = compiled.Decide(compiled.Classify({.share_tag = share_tag_, .node = node}),
+                                                {.regular_file = true,
+                                                 .mode = static_cast<mode_t>(set_id ? S_ISUID : 0),
+                                                 .size = size,
+                                                 .dax_hint = flag,
+                                                 .security_capability = capability});
       reports.push_back({.node = node,
                          .size = size,
                          .decision_dax = decision.dax,
-                         .decision_rule = std::string(decision.rule),
+                         .decision_rule = std::string(compiled.RuleName(decision)),
                          .decision_generation = policy->generation,
                          .told_dax = record.told_dax,
                          .told_generation = record.told_generation,

@@ -77,7 +77,7 @@ TEST_F(InodeStatesTest, PrivilegedFilesAreNamedByTheRuleThatKeepsThemOut) {
 }
 
 TEST_F(InodeStatesTest, NothingIsAskedOfTheHostWithoutPerFileDax) {
-  ASSERT_TRUE(store_.Set(Named("inode"), store_.Get()->generation).ok());
+  ASSERT_TRUE(store_.Set(Named("inode"), {.expected_generation = store_.Get()->generation}).ok());
   states_.SessionStarted(false);
   EXPECT_EQ(Lookup(2, 1 << 20, /*persistent_flag=*/true), 0u);
   EXPECT_EQ(asked_, 0);

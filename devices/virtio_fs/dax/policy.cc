@@ -7,15 +7,13 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/size_text.h"
 #include "base/status.h"
+#include "devices/virtio_fs/dax/path_pattern.h"
 
 namespace daxvmm::dax {
 namespace {
 
 constexpr size_t kMaxNameBytes = 64;
-constexpr size_t kMaxTagBytes = 36;  // virtio 1.2, 5.11.4: the field of the device's configuration
-constexpr absl::string_view kBuiltinPrefix = "builtin:";
 
 bool IsPrintableAscii(char c) { return c >= 0x20 && c <= 0x7e; }
 
@@ -39,17 +37,14 @@ absl::Status ValidateName(const std::string& name, const std::string& field) {
     return FieldError(field, absl::StrCat("must be 1 to ", kMaxNameBytes, " bytes of printable ASCII"));
   }
   const absl::string_view view(name);
-  if (view == kDefaultRuleName || absl::StartsWith(view, kBuiltinPrefix)) {
-    return FieldError(
-        field, absl::StrCat("\"", name, "\" is reserved (\"", kDefaultRuleName, "\", \"", kBuiltinPrefix, "...\")"));
+  if (view == kDefaultRuleName || view == kOverrideRuleName || absl::StartsWith(view, kBuiltinRulePrefix)) {
+    return FieldError(field, absl::StrCat("\"", name, "\" is reserved (\"", kDefaultRuleName, "\", \"",
+                                          kOverrideRuleName, "\", \"", kBuiltinRulePrefix, "...\")"));
   }
   return absl::OkStatus();
 }
 
-absl::Status ValidateConditions(const Rule& rule, const std::string& field) {
-  if (rule.share_tag && (rule.share_tag->empty() || rule.share_tag->size() > kMaxTagBytes)) {
-    return FieldError(field + ".share", absl::StrCat("must be 1 to ", kMaxTagBytes, " bytes"));
-  }
+absl::Status ValidateSizes(const Rule& rule, const std::string& field) {
   if (!rule.size_below) return absl::OkStatus();
   if (rule.size_at_least && *rule.size_below <= *rule.size_at_least) {
     return FieldError(field + ".size_below",
@@ -59,31 +54,41 @@ absl::Status ValidateConditions(const Rule& rule, const std::string& field) {
   return absl::OkStatus();
 }
 
-bool Matches(const Rule& rule, const Facts& facts) {
-  if (rule.size_at_least && facts.size < *rule.size_at_least) return false;
-  if (rule.size_below && facts.size >= *rule.size_below) return false;
-  return !rule.share_tag || absl::string_view(*rule.share_tag) == facts.share_tag;
+absl::Status ValidateRange(const std::optional<IdRange>& range, const std::string& field) {
+  if (!range || range->first <= range->last) return absl::OkStatus();
+  return FieldError(field,
+                    absl::StrCat("first (", range->first, ") must not be greater than last (", range->last, ")"));
 }
 
-bool Yields(Outcome outcome, const Facts& facts) {
-  switch (outcome) {
-    case Outcome::kDax:
-      return true;
-    case Outcome::kFollowHint:
-      return facts.persistent_dax_flag();
-    case Outcome::kAdaptive:
-    case Outcome::kNoDax:
-      break;
+using PatternTranslator = absl::StatusOr<std::string> (*)(absl::string_view);
+
+// Adds the members' lengths to `path_text`.
+absl::Status ValidatePatterns(const std::vector<std::string>& patterns, const std::string& field,
+                              PatternTranslator translate, size_t* path_text) {
+  if (patterns.size() > kMaxListMembers) return FieldError(field, absl::StrCat("at most ", kMaxListMembers));
+  for (size_t i = 0; i < patterns.size(); ++i) {
+    const absl::StatusOr<std::string> regex = translate(patterns[i]);
+    if (!regex.ok()) return FieldError(absl::StrCat(field, "[", i, "]"), regex.status().message());
+    *path_text += patterns[i].size();
+    if (*path_text > kMaxPathTextBytes) {
+      return FieldError(absl::StrCat(field, "[", i, "]"),
+                        absl::StrCat("paths, subtrees and extensions of all rules must be at most ", kMaxPathTextBytes,
+                                     " bytes together"));
+    }
   }
-  return false;
+  return absl::OkStatus();
 }
 
-Policy SizePolicy(ByteCount threshold) {
-  Rule rule;
-  rule.name = "size";
-  rule.size_at_least = threshold;
-  rule.outcome = Outcome::kDax;
-  return Policy{.rules = {std::move(rule)}, .default_outcome = Outcome::kNoDax};
+absl::Status ValidateConditions(const Rule& rule, const std::string& field, size_t* path_text) {
+  if (rule.share_tag && (rule.share_tag->empty() || rule.share_tag->size() > kMaxTagBytes)) {
+    return FieldError(field + ".share", absl::StrCat("must be 1 to ", kMaxTagBytes, " bytes"));
+  }
+  RETURN_IF_ERROR(ValidatePatterns(rule.paths, field + ".paths", GlobToRegex, path_text));
+  RETURN_IF_ERROR(ValidatePatterns(rule.subtrees, field + ".subtrees", SubtreeToRegex, path_text));
+  RETURN_IF_ERROR(ValidatePatterns(rule.extensions, field + ".extensions", ExtensionToRegex, path_text));
+  RETURN_IF_ERROR(ValidateSizes(rule, field));
+  RETURN_IF_ERROR(ValidateRange(rule.owner_uid, field + ".owner_uid"));
+  return ValidateRange(rule.owner_gid, field + ".owner_gid");
 }
 
 // A name that Validate accepts: a tag may hold any byte, and "TAG/NAME" may be longer than a name or be taken.
@@ -93,7 +98,7 @@ std::string FreshName(absl::string_view tag, absl::string_view name, std::unorde
     if (!IsPrintableAscii(c)) c = '_';
   }
   // A tag may itself begin with the reserved prefix.
-  if (absl::StartsWith(wanted, kBuiltinPrefix)) wanted[kBuiltinPrefix.size() - 1] = '_';
+  if (absl::StartsWith(wanted, kBuiltinRulePrefix)) wanted[kBuiltinRulePrefix.size() - 1] = '_';
   std::string fresh = wanted.substr(0, kMaxNameBytes);
   for (size_t n = 2; !taken.insert(fresh).second; ++n) {
     const std::string suffix = absl::StrCat("~", n);
@@ -107,6 +112,7 @@ std::string FreshName(absl::string_view tag, absl::string_view name, std::unorde
 absl::Status Validate(const Policy& policy) {
   if (policy.rules.size() > kMaxRules) return FieldError("rules", absl::StrCat("at most ", kMaxRules));
   std::unordered_map<std::string, size_t> first_use;
+  size_t path_text = 0;
   for (size_t i = 0; i < policy.rules.size(); ++i) {
     const Rule& rule = policy.rules[i];
     const std::string field = absl::StrCat("rules[", i, "]");
@@ -116,28 +122,12 @@ absl::Status Validate(const Policy& policy) {
       return FieldError(field + ".name",
                         absl::StrCat("\"", rule.name, "\" is the name of rules[", earlier->second, "] too"));
     }
-    RETURN_IF_ERROR(ValidateConditions(rule, field));
+    RETURN_IF_ERROR(ValidateConditions(rule, field, &path_text));
     if (!IsKnown(rule.outcome)) return FieldError(field + ".outcome", "unknown outcome");
   }
   if (!IsKnown(policy.default_outcome)) return FieldError("default_outcome", "unknown outcome");
   return absl::OkStatus();
 }
-
-absl::StatusOr<Policy> ParsePolicyName(absl::string_view text) {
-  constexpr absl::string_view kSizePrefix = "size:";
-  if (text == "never") return Policy{.rules = {}, .default_outcome = Outcome::kNoDax};
-  if (text == "always") return Policy{.rules = {}, .default_outcome = Outcome::kDax};
-  if (text == "inode") return Policy{.rules = {}, .default_outcome = Outcome::kFollowHint};
-  if (text == "size") return SizePolicy(kDefaultSizeThreshold);
-  if (absl::StartsWith(text, kSizePrefix)) {
-    const absl::StatusOr<ByteCount> threshold = ParseSize(text.substr(kSizePrefix.size()));
-    if (threshold.ok()) return SizePolicy(*threshold);
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("unknown policy \"", text, "\": must be never, always, size, size:SIZE (as in size:64K) or inode"));
-}
-
-Policy DefaultPolicy() { return SizePolicy(kDefaultSizeThreshold); }
 
 Policy PrependForShare(const Policy& machine, absl::string_view share_tag, const Policy& share_policy) {
   std::unordered_set<std::string> taken;
@@ -160,18 +150,6 @@ Policy PrependForShare(const Policy& machine, absl::string_view share_tag, const
   result.rules.push_back(std::move(rest));
   result.rules.insert(result.rules.end(), machine.rules.begin(), machine.rules.end());
   return result;
-}
-
-Decision Decide(const Policy& policy, const Facts& facts) {
-  // The guest looks at the flag on any inode, and evicts one that cannot be DAX at each close (fs/fuse/inode.c).
-  if (!facts.regular_file) return {.dax = false, .rule = kRegularFilesOnlyRuleName};
-  if (facts.set_id) return {.dax = false, .rule = kSetIdRuleName};
-  const auto first = std::ranges::find_if(policy.rules, [&facts](const Rule& rule) { return Matches(rule, facts); });
-  const Decision decision = first != policy.rules.end()
-                                ? Decision{.dax = Yields(first->outcome, facts), .rule = first->name}
-                                : Decision{.dax = Yields(policy.default_outcome, facts), .rule = kDefaultRuleName};
-  if (decision.dax && facts.security_capability()) return {.dax = false, .rule = kSecurityCapabilityRuleName};
-  return decision;
 }
 
 }  // namespace daxvmm::dax

@@ -1,14 +1,14 @@
 // Which files the guest may map: an ordered list of rules, first match wins, a default at the end. A policy is a plain
-// value; deciding is a pure function of it and of the facts. Needs no KVM, no FUSE and no lock.
+// value; compiled_policy.h decides by it.
 #ifndef DAXVMM_DEVICES_VIRTIO_FS_DAX_POLICY_H_
 #define DAXVMM_DEVICES_VIRTIO_FS_DAX_POLICY_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -72,50 +72,28 @@ struct Policy {
   bool operator==(const Policy&) const = default;
 };
 
+// Bounds on what a policy makes the server hold, and on what it costs to ask for all its paths.
 inline constexpr size_t kMaxRules = 1000;
+inline constexpr size_t kMaxTagBytes = 36;             // virtio 1.2, 5.11.4: the field of the device's configuration
+inline constexpr size_t kMaxListMembers = 64;          // of each list of a rule
+inline constexpr size_t kMaxPathTextBytes = 64 << 10;  // of all globs, subtrees and extensions of a policy together
 
-// OK, or INVALID_ARGUMENT that names the field at fault in the spelling of the API: "rules[3].size_below: ...".
+// OK, or INVALID_ARGUMENT that names the field at fault in the spelling of the API: "rules[3].paths[1]: ...".
 absl::Status Validate(const Policy& policy);
 
-// "never", "always", "size" (DAX from 32 KiB up), "size:SIZE" (from SIZE up) or "inode" (the persistent flag).
-// INVALID_ARGUMENT that lists these for anything else.
+// A ready-made policy; policy_names.h lists their names. INVALID_ARGUMENT that lists them as well for anything else.
 absl::StatusOr<Policy> ParsePolicyName(absl::string_view text);
 // The policy of a machine that was told nothing: "size".
 Policy DefaultPolicy();
 
+// Names of rules that no policy may use: of what decides if no rule does.
+inline constexpr absl::string_view kDefaultRuleName = "default";
+inline constexpr absl::string_view kOverrideRuleName = "override";
+inline constexpr absl::string_view kBuiltinRulePrefix = "builtin:";
+
 // Puts the rules of `share_policy` in front of those of `machine`, each bound to `share_tag`; its default outcome
 // becomes one more rule. The names become "TAG/NAME", so that they stay unique.
 Policy PrependForShare(const Policy& machine, absl::string_view share_tag, const Policy& share_policy);
-
-// What is known of a file when a decision is due.
-struct Facts {
-  absl::string_view share_tag;
-  bool regular_file = false;
-  // Set-user-id, or set-group-id and executable by its group: what a write by an ordinary user would clear.
-  bool set_id = false;
-  ByteCount size;
-  absl::FunctionRef<bool()> persistent_dax_flag;  // called only if a rule needs it
-  // Whether the file carries security.capability. Called only if a rule says DAX.
-  absl::FunctionRef<bool()> security_capability = NotSo;
-
-  static bool NotSo() { return false; }
-};
-
-struct Decision {
-  bool dax = false;
-  // The rule's name, "default", or one of the builtin rules below, which no policy overrides.
-  absl::string_view rule;  // points into the policy or to a literal
-
-  bool operator==(const Decision&) const = default;
-};
-
-inline constexpr absl::string_view kDefaultRuleName = "default";
-inline constexpr absl::string_view kRegularFilesOnlyRuleName = "builtin:regular-files-only";
-// A store through a mapping clears neither set-id bits nor capabilities, as a write must (FUSE_HANDLE_KILLPRIV_V2).
-inline constexpr absl::string_view kSetIdRuleName = "builtin:set-id";
-inline constexpr absl::string_view kSecurityCapabilityRuleName = "builtin:security-capability";
-
-Decision Decide(const Policy& policy, const Facts& facts);
 
 }  // namespace daxvmm::dax
 

@@ -3,41 +3,110 @@
 #define DAXVMM_DEVICES_VIRTIO_FS_DAX_POLICY_STORE_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "base/mutex.h"
+#include "devices/virtio_fs/dax/compiled_policy.h"
 #include "devices/virtio_fs/dax/policy.h"
+#include "devices/virtio_fs/dax/policy_override.h"
 
 namespace daxvmm::dax {
 
-struct PolicySnapshot {
-  uint64_t generation = 0;  // 1 for the first, then one more with each Set
-  Policy policy;
+enum class SourceKind {
+  kStart,    // flags, or the embedder, at start
+  kFile,     // a watched file
+  kRequest,  // the control plane
+  kExpiry,   // an override ran out
 };
 
-// Any thread may call any method. The lock is held for a pointer copy or swap, whoever takes it: nobody waits for a
-// policy to be validated, compared or freed.
+struct PolicySource {
+  SourceKind kind = SourceKind::kStart;
+  std::string detail;  // the path of the file; who asked ("uid 0, pid 123")
+};
+
+struct PolicySnapshot {
+  uint64_t generation = 0;  // 1 for the first, then one more with each change, overrides included
+  std::shared_ptr<const CompiledPolicy> compiled;
+  PolicySource source;
+  absl::Time since;
+};
+
+struct PolicyHistoryEntry {
+  uint64_t generation = 0;
+  PolicySource source;
+  absl::Time since;
+  std::string summary;  // a line: "2 rules, default no-dax", with ", 3 overrides" if there are any
+};
+
+// Any thread may call any method. Readers never wait for a policy to be validated, compiled or freed: their lock is
+// held for a pointer copy or swap, whoever takes it. Those who change something wait for each other.
 class PolicyStore {
  public:
+  static constexpr size_t kMaxHistory = 256;
+
   // `policy` must be valid.
-  explicit PolicyStore(Policy policy);
+  explicit PolicyStore(Policy policy, PolicySource source = {});
 
   std::shared_ptr<const PolicySnapshot> Get() const;
+  // The snapshot in force, for the data path: no lock and no count is touched, but for the first call of a thread after
+  // a change. Valid until the thread's next call of it, on whichever store; at most to the end of a request, that is.
+  // A thread keeps what it got last from being freed, until then or its end.
+  const PolicySnapshot& Current() const;
   uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
 
-  // Validates and publishes; the new generation. INVALID_ARGUMENT as Validate says, or ABORTED if `expected_generation`
-  // is given and is not the one in force; the old policy stays then.
-  absl::StatusOr<uint64_t> Set(Policy policy, std::optional<uint64_t> expected_generation = std::nullopt);
+  struct SetOptions {
+    PolicySource source;
+    std::optional<uint64_t> expected_generation;
+    bool force = false;
+  };
+  // Validates, compiles and publishes; the new generation. The overrides stay as they are. INVALID_ARGUMENT as Validate
+  // says; ABORTED if `expected_generation` is given and is not the one in force; FAILED_PRECONDITION if a request would
+  // replace what a watched file says, and does not `force` it. The old policy stays then.
+  absl::StatusOr<uint64_t> Set(Policy policy, const SetOptions& options);
+  absl::StatusOr<uint64_t> Set(Policy policy) { return Set(std::move(policy), SetOptions()); }
+
+  // While not empty, that file is the source of truth: see Set. "" takes it back.
+  void SetWatchedFile(std::string path);
+  std::string watched_file() const;
+
+  // Overrides are no part of a watched file, hence none refuses them; `force` has no meaning for them.
+  //
+  // Sets it, instead of one for the same file if there is. INVALID_ARGUMENT for a field that is wrong, an expiry that
+  // has passed included; RESOURCE_EXHAUSTED above kMaxOverrides or kMaxOverrideTextBytes; ABORTED as above.
+  absl::StatusOr<uint64_t> SetOverride(Override override, const SetOptions& options);
+  // NOT_FOUND if that file has none; ABORTED as above.
+  absl::StatusOr<uint64_t> ClearOverride(const std::string& share_tag, const OverriddenFile& file,
+                                         const SetOptions& options);
+  // Publishes a generation without the overrides that have run out at `now`, if there are any. Returns when the next
+  // one runs out, if any. Overrides that have run out count no more even before this is called.
+  std::optional<absl::Time> ExpireOverrides(absl::Time now);
+
+  // The last kMaxHistory generations, oldest first; the last one is in force.
+  std::vector<PolicyHistoryEntry> History() const;
 
  private:
+  absl::Status CheckExpected(const SetOptions& options) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(change_mu_);
+  uint64_t Publish(std::shared_ptr<const CompiledPolicy> compiled, PolicySource source)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(change_mu_);
+
+  const uint64_t id_;  // of no other store, before or after
+  // Held across a whole change, compiling included; taken before mu_.
+  mutable Mutex change_mu_;
   mutable Mutex mu_;
-  std::shared_ptr<const PolicySnapshot> current_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<const PolicySnapshot> current_ ABSL_GUARDED_BY(mu_);  // changes only with change_mu_ held too
+  std::deque<PolicyHistoryEntry> history_ ABSL_GUARDED_BY(mu_);
+  std::string watched_file_ ABSL_GUARDED_BY(mu_);
   // In front of the mutex, so that whoever only asks for the generation takes no lock.
-  std::atomic<uint64_t> generation_;
+  std::atomic<uint64_t> generation_{0};
 };
 
 }  // namespace daxvmm::dax

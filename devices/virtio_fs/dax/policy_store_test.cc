@@ -15,31 +15,33 @@ using ::testing::HasSubstr;
 
 Policy WithDefault(Outcome outcome) { return Policy{.rules = {}, .default_outcome = outcome}; }
 
+PolicyStore::SetOptions Expecting(uint64_t generation) { return {.expected_generation = generation}; }
+
 TEST(PolicyStoreTest, GenerationsCountFromOne) {
   PolicyStore store(WithDefault(Outcome::kNoDax));
   EXPECT_EQ(store.generation(), 1u);
   EXPECT_EQ(store.Get()->generation, 1u);
   const auto before = store.Get();
-  const absl::StatusOr<uint64_t> set = store.Set(WithDefault(Outcome::kDax));
+  const absl::StatusOr<uint64_t> set = store.Set(WithDefault(Outcome::kDax), {});
   ASSERT_TRUE(set.ok()) << set.status();
   EXPECT_EQ(*set, 2u);
   EXPECT_EQ(store.generation(), 2u);
-  EXPECT_EQ(store.Get()->policy, WithDefault(Outcome::kDax));
-  EXPECT_EQ(before->policy, WithDefault(Outcome::kNoDax)) << "a snapshot must not change";
+  EXPECT_EQ(store.Get()->compiled->policy(), WithDefault(Outcome::kDax));
+  EXPECT_EQ(before->compiled->policy(), WithDefault(Outcome::kNoDax)) << "a snapshot must not change";
 }
 
 TEST(PolicyStoreTest, SettingTheSamePolicyIsANewGeneration) {
   PolicyStore store(DefaultPolicy());
-  EXPECT_EQ(*store.Set(DefaultPolicy()), 2u);
+  EXPECT_EQ(*store.Set(DefaultPolicy(), {}), 2u);
 }
 
 TEST(PolicyStoreTest, ExpectedGeneration) {
   PolicyStore store(WithDefault(Outcome::kNoDax));
-  EXPECT_EQ(*store.Set(WithDefault(Outcome::kDax), 1), 2u);
-  const absl::StatusOr<uint64_t> stale = store.Set(WithDefault(Outcome::kNoDax), 1);
+  EXPECT_EQ(*store.Set(WithDefault(Outcome::kDax), Expecting(1)), 2u);
+  const absl::StatusOr<uint64_t> stale = store.Set(WithDefault(Outcome::kNoDax), Expecting(1));
   EXPECT_EQ(stale.status().code(), absl::StatusCode::kAborted);
   EXPECT_THAT(std::string(stale.status().message()), HasSubstr("generation 2 is in force"));
-  EXPECT_EQ(store.Get()->policy, WithDefault(Outcome::kDax)) << "the old policy must stay";
+  EXPECT_EQ(store.Get()->compiled->policy(), WithDefault(Outcome::kDax)) << "the old policy must stay";
   EXPECT_EQ(store.generation(), 2u);
 }
 
@@ -47,8 +49,8 @@ TEST(PolicyStoreTest, RefusesAnInvalidPolicyAndKeepsTheOldOne) {
   PolicyStore store(DefaultPolicy());
   Policy bad;
   bad.rules.emplace_back();
-  EXPECT_EQ(store.Set(bad).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(store.Get()->policy, DefaultPolicy());
+  EXPECT_EQ(store.Set(bad, {}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(store.Get()->compiled->policy(), DefaultPolicy());
   EXPECT_EQ(store.generation(), 1u);
 }
 
@@ -75,13 +77,14 @@ TEST(PolicyStoreTest, ReadersSeeWholePoliciesInOrder) {
     readers.emplace_back([&] {
       for (uint64_t seen = 0; seen < kLast;) {
         const std::shared_ptr<const PolicySnapshot> now = store.Get();
-        if (now->generation < seen || now->policy.rules[0].size_at_least != ByteCount(now->generation)) ++faults;
+        if (now->generation < seen || now->compiled->policy().rules[0].size_at_least != ByteCount(now->generation))
+          ++faults;
         seen = now->generation;
       }
     });
   }
   for (uint64_t generation = 2; generation <= kLast; ++generation) {
-    ASSERT_EQ(*store.Set(Marked(generation), generation - 1), generation);
+    ASSERT_EQ(*store.Set(Marked(generation), Expecting(generation - 1)), generation);
   }
   for (std::thread& reader : readers) reader.join();
   EXPECT_EQ(faults.load(), 0);
@@ -92,7 +95,7 @@ TEST(PolicyStoreTest, OfTwoWritersWithOneExpectationOneWins) {
   std::atomic<int> won{0};
   std::vector<std::thread> writers;
   for (int i = 0; i < 4; ++i) {
-    writers.emplace_back([&] { won += store.Set(DefaultPolicy(), 1).ok() ? 1 : 0; });
+    writers.emplace_back([&] { won += store.Set(DefaultPolicy(), Expecting(1)).ok() ? 1 : 0; });
   }
   for (std::thread& writer : writers) writer.join();
   EXPECT_EQ(won.load(), 1);

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "devices/virtio_fs/dax/compiled_policy.h"
+#include "devices/virtio_fs/dax/policy_names.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -44,10 +46,13 @@ Verdict Ask(const Policy& policy, const File& file) {
     ++asked;
     return file.flag;
   };
-  const Decision decision = Decide(
-      policy,
-      {.share_tag = file.tag, .regular_file = file.regular, .size = ByteCount(file.size), .persistent_dax_flag = flag});
-  return {decision.dax, std::string(decision.rule), asked};
+  const auto compiled = CompiledPolicy::Compile(policy);
+  EXPECT_TRUE(compiled.ok()) << compiled.status();
+  if (!compiled.ok()) return {false, "invalid", 0};
+  const Decision decision =
+      (*compiled)->Decide((*compiled)->Classify({.share_tag = file.tag}),
+                          {.regular_file = file.regular, .size = ByteCount(file.size), .dax_hint = flag});
+  return {decision.dax, std::string((*compiled)->RuleName(decision)), asked};
 }
 
 Policy Named(absl::string_view name) {
@@ -60,39 +65,6 @@ std::string ErrorOf(const Policy& policy) {
   const absl::Status status = Validate(policy);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   return std::string(status.message());
-}
-
-TEST(DecideTest, SetIdFilesAreNeverDax) {
-  const Policy always = Named("always");
-  const auto flag = [] { return true; };
-  const Facts facts{
-      .share_tag = "share", .regular_file = true, .set_id = true, .size = GiB(1), .persistent_dax_flag = flag};
-  for (const Policy& policy : {always, Named("inode"), DefaultPolicy()}) {
-    EXPECT_EQ(Decide(policy, facts), (Decision{.dax = false, .rule = "builtin:set-id"}));
-  }
-}
-
-TEST(DecideTest, FilesWithCapabilitiesAreNeverDaxAndAreAskedOnlyWhereItMatters) {
-  int asked = 0;
-  bool carries = true;
-  const auto capability = [&] {
-    ++asked;
-    return carries;
-  };
-  const auto flag = [] { return false; };
-  const Facts facts{.share_tag = "share",
-                    .regular_file = true,
-                    .size = GiB(1),
-                    .persistent_dax_flag = flag,
-                    .security_capability = capability};
-  EXPECT_EQ(Decide(Named("always"), facts), (Decision{.dax = false, .rule = "builtin:security-capability"}));
-  EXPECT_EQ(asked, 1);
-  carries = false;
-  EXPECT_EQ(Decide(Named("always"), facts), (Decision{.dax = true, .rule = "default"}));
-  EXPECT_EQ(asked, 2);
-  EXPECT_EQ(Decide(Named("never"), facts), (Decision{.dax = false, .rule = "default"}));
-  EXPECT_EQ(Decide(Named("inode"), facts), (Decision{.dax = false, .rule = "default"}));
-  EXPECT_EQ(asked, 2) << "no rule says DAX";
 }
 
 TEST(DecideTest, DefaultPolicyTurnsAt32KiB) {
