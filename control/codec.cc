@@ -306,9 +306,9 @@ void EncodeBound(const PolicyChange& change, v1::ChangeBound* message) {
   std::string notices = absl::StrCat("notices within ", DurationText(change.attribute_timeout));
   if (change.attribute_timeout <= absl::ZeroDuration()) notices = "notices at its next request";
   if (change.attribute_timeout == absl::InfiniteDuration()) notices = "need not notice";
-  message->set_description(absl::StrCat(
-      "a file in use ", notices,
-      "; an open file keeps its state until its last close; an idle one changes on next use"));
+  message->set_description(
+      absl::StrCat("a file in use ", notices,
+                   "; an open file keeps its state until its last close; an idle one changes on next use"));
 }
 
 void EncodeExplanation(const Explanation& explanation, v1::ExplainFileResponse* message) {

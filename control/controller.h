@@ -12,8 +12,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/units.h"
-#include "control/interim_dax_types.h"
 #include "devices/virtio_fs/dax/policy.h"
+#include "devices/virtio_fs/dax/policy_override.h"
+#include "devices/virtio_fs/dax/policy_store.h"
 
 namespace daxvmm::control {
 
@@ -50,11 +51,11 @@ struct PolicyChange {
 // Why a live file does not have the state that the policy wants yet (docs/dax.md).
 enum class Convergence {
   kConverged,
-  kAttributesCached,    // the guest may still trust attributes that it has
-  kChangesOnNextUse,    // not open: its next use changes it
-  kNoticedHeldOpen,     // the guest has heard; the state changes after the last close
-  kNoticedStillHeld,    // the guest has heard, nothing is open, but the inode lives
-  kUnknown,             // what the guest was told is not known
+  kAttributesCached,  // the guest may still trust attributes that it has
+  kChangesOnNextUse,  // not open: its next use changes it
+  kNoticedHeldOpen,   // the guest has heard; the state changes after the last close
+  kNoticedStillHeld,  // the guest has heard, nothing is open, but the inode lives
+  kUnknown,           // what the guest was told is not known
 };
 
 // Of live regular files.
@@ -80,12 +81,12 @@ struct LiveFile {
   uint64_t node_id = 0;
   std::string path;  // relative to the share, without a leading slash; bytes
   ByteCount size;
-  bool decision_dax = false;      // what the policy in force says now
-  std::string decision_rule;      // the rule that made it
-  std::string reason;             // more about an adaptive verdict; may be empty
-  bool overridden = false;        // an override decides
-  std::optional<bool> told_dax;   // what the guest was told when its inode was instantiated; nullopt: not known
-  uint64_t told_generation = 0;   // the policy generation of that answer
+  bool decision_dax = false;     // what the policy in force says now
+  std::string decision_rule;     // the rule that made it
+  std::string reason;            // more about an adaptive verdict; may be empty
+  bool overridden = false;       // an override decides
+  std::optional<bool> told_dax;  // what the guest was told when its inode was instantiated; nullopt: not known
+  uint64_t told_generation = 0;  // the policy generation of that answer
   Convergence convergence = Convergence::kConverged;
   absl::Duration attributes_left;  // until the guest's attributes run out; with kAttributesCached only
   bool open = false;               // some handle is open on it

@@ -15,9 +15,9 @@ struct JsonMember;
 struct JsonValue {
   enum class Kind { kNull, kBool, kNumber, kString, kArray, kObject };
   Kind kind = Kind::kNull;
-  int line = 0;          // from 1; where it begins
-  bool boolean = false;  // of kBool
-  std::string text;      // of kString its characters in UTF-8, of kNumber its spelling
+  int line = 0;                     // from 1; where it begins
+  bool boolean = false;             // of kBool
+  std::string text;                 // of kString its characters in UTF-8, of kNumber its spelling
   std::vector<JsonValue> items;     // of kArray
   std::vector<JsonMember> members;  // of kObject, in their order; a name may come twice
 };

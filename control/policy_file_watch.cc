@@ -99,14 +99,14 @@ class PolicyFileWatch::Watcher {
 
   // The thread's own.
   std::vector<PathHop> hops_;
-  std::map<int, std::string> folders_;         // by watch descriptor
-  bool rearm_ = false;                         // some hop may lead elsewhere now
-  std::optional<Clock::time_point> due_;       // when to load
+  std::map<int, std::string> folders_;           // by watch descriptor
+  bool rearm_ = false;                           // some hop may lead elsewhere now
+  std::optional<Clock::time_point> due_;         // when to load
   std::optional<Clock::time_point> last_write_;  // set while a writer has not closed the file that it writes
-  Signature loaded_;                           // when it was read last
-  Signature seen_;                             // at the last look
-  std::string taken_;                          // the content in force
-  std::string failed_;                         // the error that was reported last; empty: none
+  Signature loaded_;                             // when it was read last
+  Signature seen_;                               // at the last look
+  std::string taken_;                            // the content in force
+  std::string failed_;                           // the error that was reported last; empty: none
   NamedThread thread_;
 };
 

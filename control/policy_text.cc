@@ -144,8 +144,8 @@ absl::StatusOr<dax::Policy> ParseJson(absl::string_view text, absl::string_view 
   v1::Policy message;
   FieldLines lines;
   if (const absl::Status filled = JsonToMessage(*value, &message, &lines); !filled.ok()) {
-    const bool whole_reply = value->kind == JsonValue::Kind::kObject && !value->members.empty() &&
-                             value->members[0].name == "policy";
+    const bool whole_reply =
+        value->kind == JsonValue::Kind::kObject && !value->members.empty() && value->members[0].name == "policy";
     if (!whole_reply) return WithName(name, filled);
     return WithName(name, absl::InvalidArgumentError(absl::StrCat(
                               filled.message(), "; `policy get -o json --policy-only` prints a policy alone")));
@@ -168,7 +168,7 @@ absl::StatusOr<dax::Policy> ParsePolicyText(absl::string_view text, absl::string
                                             std::optional<PolicyFormat> format) {
   if (text.size() > kMaxPolicyFileBytes) return ErrorAt(name, 0, "larger than 1 MiB");
   return format.value_or(RecognizePolicyFormat(text)) == PolicyFormat::kJson ? ParseJson(text, name)
-                                                                            : ParseTextproto(text, name);
+                                                                             : ParseTextproto(text, name);
 }
 
 std::string FormatPolicyText(const v1::Policy& policy, PolicyFormat format) {

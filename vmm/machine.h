@@ -79,9 +79,23 @@ class Machine final : public control::Controller, private VcpuEnvironment {
 
   // control::Controller
   control::PolicyState GetPolicy() const override;
-  absl::StatusOr<uint64_t> SetPolicy(const dax::Policy& policy, std::optional<uint64_t> expected_generation) override;
+  absl::StatusOr<control::PolicyChange> SetPolicy(const dax::Policy& policy,
+                                                  const control::PolicySetOptions& options) override;
+  absl::StatusOr<control::PolicyChange> SetOverride(const dax::Override& override,
+                                                    const control::PolicySetOptions& options) override;
+  absl::StatusOr<control::PolicyChange> ClearOverride(const control::FileRef& file,
+                                                      const control::PolicySetOptions& options) override;
+  std::vector<dax::PolicyHistoryEntry> PolicyHistory() const override;
+  absl::StatusOr<control::Explanation> Explain(const control::FileRef& file) const override;
   absl::StatusOr<std::vector<control::LiveFile>> ListFiles(const std::string& share_tag) const override;
+  absl::StatusOr<control::ConvergenceCounts> GetConvergence(const std::string& share_tag) const override;
   absl::StatusOr<std::vector<control::WindowUse>> GetWindows(const std::string& share_tag) const override;
+
+  // A watched policy file, of which somebody else tells (control/policy_file_watch.h). Any thread.
+  // The policy is that of the file, before the rules of shares are put in front of it. Wins over whatever is in force.
+  absl::StatusOr<control::PolicyChange> SetPolicyFromFile(const dax::Policy& policy);
+  // Why the file's present content is not in force; OK: it is.
+  void ReportPolicyFile(const absl::Status& error);
 
  private:
   struct Share {
@@ -119,6 +133,7 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   const EventFd serial_interrupt_;
   mutable Mutex mu_;
   std::optional<GuestEnd> end_ ABSL_GUARDED_BY(mu_);
+  std::optional<control::PolicyFileError> policy_file_error_ ABSL_GUARDED_BY(mu_);
 
   KvmVm vm_;
   MemoryPlan plan_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <tuple>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -42,16 +43,63 @@ control::LiveFile ToControl(const std::string& tag, virtio_fs::LiveFile file) {
   return out;
 }
 
+dax::PolicyStore::SetOptions ToStore(const control::PolicySetOptions& options) {
+  return {.source = {.kind = dax::SourceKind::kRequest, .detail = options.requester},
+          .expected_generation = options.expected_generation,
+          .force = options.force};
+}
+
+absl::StatusOr<control::PolicyChange> ToChange(const absl::StatusOr<uint64_t>& generation) {
+  if (!generation.ok()) return generation.status();
+  return control::PolicyChange{.generation = *generation, .attribute_timeout = absl::Seconds(1)};
+}
+
 }  // namespace
 
 control::PolicyState Machine::GetPolicy() const {
   const auto snapshot = policy_.Get();
-  return {snapshot->generation, snapshot->compiled->policy()};
+  control::PolicyState state;
+  state.generation = snapshot->generation;
+  state.policy = snapshot->compiled->policy();
+  state.overrides = snapshot->compiled->overrides();
+  state.source = snapshot->source;
+  state.since = snapshot->since;
+  state.watched_file = policy_.watched_file();
+  MutexLock lock(&mu_);
+  state.watched_file_error = policy_file_error_;
+  return state;
 }
 
-absl::StatusOr<uint64_t> Machine::SetPolicy(const dax::Policy& policy, std::optional<uint64_t> expected_generation) {
-  return policy_.Set(policy,
-                     {.source = {.kind = dax::SourceKind::kRequest}, .expected_generation = expected_generation});
+absl::StatusOr<control::PolicyChange> Machine::SetPolicy(const dax::Policy& policy,
+                                                         const control::PolicySetOptions& options) {
+  return ToChange(policy_.Set(policy, ToStore(options)));
+}
+
+absl::StatusOr<control::PolicyChange> Machine::SetOverride(const dax::Override& override,
+                                                           const control::PolicySetOptions& options) {
+  RETURN_IF_ERROR(SelectShares(override.share_tag).status());
+  return ToChange(policy_.SetOverride(override, ToStore(options)));
+}
+
+absl::StatusOr<control::PolicyChange> Machine::ClearOverride(const control::FileRef& file,
+                                                             const control::PolicySetOptions& options) {
+  dax::OverriddenFile overridden;
+  if (const uint64_t* node = std::get_if<uint64_t>(&file.file)) {
+    overridden = NodeId(*node);
+  } else {
+    overridden = std::get<std::string>(file.file);
+  }
+  return ToChange(policy_.ClearOverride(file.share_tag, overridden, ToStore(options)));
+}
+
+std::vector<dax::PolicyHistoryEntry> Machine::PolicyHistory() const { return policy_.History(); }
+
+absl::StatusOr<control::Explanation> Machine::Explain(const control::FileRef& file) const {
+  return absl::UnimplementedError("this machine explains nothing yet");
+}
+
+absl::StatusOr<control::ConvergenceCounts> Machine::GetConvergence(const std::string& share_tag) const {
+  return absl::UnimplementedError("this machine does not count convergence yet");
 }
 
 absl::StatusOr<std::vector<const Machine::Share*>> Machine::SelectShares(const std::string& tag) const {
