@@ -129,12 +129,14 @@ absl::StatusOr<v1::ExplainFileResponse> Client::ExplainFile(const v1::ExplainFil
 }
 
 absl::Status Client::WatchConvergence(const v1::WatchConvergenceRequest& request, std::optional<absl::Duration> limit,
-                                      const std::function<void(const v1::WatchConvergenceResponse&)>& update) {
+                                      const std::function<bool(const v1::WatchConvergenceResponse&)>& update) {
   grpc::ClientContext context;
   if (limit) context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(*limit));
   const auto reader = impl_->policy->WatchConvergence(&context, request);
   v1::WatchConvergenceResponse response;
-  while (reader->Read(&response)) update(response);
+  while (reader->Read(&response)) {
+    if (!update(response)) context.TryCancel();
+  }
   const grpc::Status status = reader->Finish();
   return status.ok() ? absl::OkStatus() : FromGrpc(status);
 }

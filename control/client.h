@@ -36,10 +36,10 @@ class Client {
   absl::StatusOr<v1::SetFileOverrideResponse> SetFileOverride(const v1::SetFileOverrideRequest& request);
   absl::StatusOr<v1::ClearFileOverrideResponse> ClearFileOverride(const v1::ClearFileOverrideRequest& request);
   absl::StatusOr<v1::ExplainFileResponse> ExplainFile(const v1::ExplainFileRequest& request);
-  // Calls `update` for each message until the stream ends. `limit` holds for the whole of it, instead of the time-out;
-  // nullopt: as long as it takes.
+  // Calls `update` for each message until the stream ends, or until that says false (CANCELLED then). `limit` holds for
+  // the whole of it, instead of the time-out; nullopt: as long as it takes.
   absl::Status WatchConvergence(const v1::WatchConvergenceRequest& request, std::optional<absl::Duration> limit,
-                                const std::function<void(const v1::WatchConvergenceResponse&)>& update);
+                                const std::function<bool(const v1::WatchConvergenceResponse&)>& update);
   // Of all shares if `share` is empty.
   absl::StatusOr<v1::ListFilesResponse> ListFiles(const std::string& share = "");
   absl::StatusOr<v1::GetWindowResponse> GetWindow(const std::string& share = "");

@@ -82,4 +82,12 @@ absl::Status Validate(const MachineConfig& config) {
   return absl::OkStatus();
 }
 
+dax::Policy ComposePolicy(const MachineConfig& config, const dax::Policy& policy) {
+  dax::Policy composed = policy;
+  for (auto share = config.shares.rbegin(); share != config.shares.rend(); ++share) {
+    if (share->policy.has_value()) composed = dax::PrependForShare(composed, share->tag, *share->policy);
+  }
+  return composed;
+}
+
 }  // namespace daxvmm::vmm

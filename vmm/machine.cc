@@ -21,15 +21,6 @@ absl::Status Prefix(const absl::Status& status, absl::string_view prefix) {
   return absl::Status(status.code(), absl::StrCat(prefix, status.message()));
 }
 
-// One list: each share's rules, in the order of the shares, before the machine's.
-dax::Policy ComposePolicy(const MachineConfig& config) {
-  dax::Policy policy = config.policy;
-  for (auto share = config.shares.rbegin(); share != config.shares.rend(); ++share) {
-    if (share->policy.has_value()) policy = dax::PrependForShare(policy, share->tag, *share->policy);
-  }
-  return policy;
-}
-
 // What one share may hold, so that all of them together leave the process a quarter of its descriptors. 0: as the share
 // decides by itself.
 uint64_t DescriptorsPerShare(size_t shares) {
@@ -38,11 +29,16 @@ uint64_t DescriptorsPerShare(size_t shares) {
   return limit.rlim_cur / 4 * 3 / shares;
 }
 
+dax::PolicySource StartSource(const MachineConfig& config) {
+  if (config.policy_file.empty()) return {.kind = dax::SourceKind::kStart, .detail = ""};
+  return {.kind = dax::SourceKind::kFile, .detail = config.policy_file};
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Machine>> Machine::Create(const MachineConfig& config, ConsoleHooks console) {
   RETURN_IF_ERROR(Validate(config));
-  dax::Policy policy = ComposePolicy(config);
+  dax::Policy policy = ComposePolicy(config, config.policy);
   if (absl::Status status = dax::Validate(policy); !status.ok()) return Prefix(status, "policy: ");
   ASSIGN_OR_RETURN(KvmSystem kvm, KvmSystem::Open(config.kvm_path));
   ASSIGN_OR_RETURN(KvmVm vm, kvm.CreateVm());
@@ -53,6 +49,7 @@ absl::StatusOr<std::unique_ptr<Machine>> Machine::Create(const MachineConfig& co
   std::unique_ptr<Machine> machine(new Machine(config, std::move(console), std::move(vm), std::move(policy),
                                                std::move(first_entry), std::move(end_event), std::move(power_button),
                                                std::move(serial_interrupt)));
+  if (!config.policy_file.empty()) machine->policy_.SetWatchedFile(config.policy_file);
   RETURN_IF_ERROR(machine->Build(kvm));
   return machine;
 }
@@ -60,7 +57,7 @@ absl::StatusOr<std::unique_ptr<Machine>> Machine::Create(const MachineConfig& co
 Machine::Machine(const MachineConfig& config, ConsoleHooks console, KvmVm vm, dax::Policy policy, EventFd first_entry,
                  EventFd end_event, EventFd power_button, EventFd serial_interrupt)
     : config_(config),
-      policy_(std::move(policy)),
+      policy_(std::move(policy), StartSource(config)),
       first_entry_(std::move(first_entry)),
       end_event_(std::move(end_event)),
       power_button_(std::move(power_button)),

@@ -93,6 +93,7 @@ class Machine final : public control::Controller, private VcpuEnvironment {
 
   // A watched policy file, of which somebody else tells (control/policy_file_watch.h). Any thread.
   // The policy is that of the file, before the rules of shares are put in front of it. Wins over whatever is in force.
+  // INVALID_ARGUMENT if both together are no valid policy.
   absl::StatusOr<control::PolicyChange> SetPolicyFromFile(const dax::Policy& policy);
   // Why the file's present content is not in force; OK: it is.
   void ReportPolicyFile(const absl::Status& error);

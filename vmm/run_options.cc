@@ -89,10 +89,16 @@ std::vector<FlagSpec> Flags(RunOptions* options) {
        "Which files the guest may map (DAX), until changed by daxvmmctl policy set:\n"
        "never, always, size[:SIZE] (files of at least SIZE, 32K if not given), inode (files with the persistent DAX\n"
        "flag, see chattr +x). Default: size",
-       [machine](absl::string_view v) -> absl::Status {
+       [machine, options](absl::string_view v) -> absl::Status {
          ASSIGN_OR_RETURN(machine->policy, dax::ParsePolicyName(v));
+         options->named_policy = true;
          return absl::OkStatus();
        }},
+      {"policy-file", "FILE",
+       "Instead of --policy: the policy of this file, a daxvmm.v1.Policy in protobuf's text format or in JSON (see\n"
+       "daxvmmctl policy get -o textproto), at start and whenever the file changes. While it is watched, daxvmmctl\n"
+       "policy set needs --force. A file that is wrong later on leaves the policy in force.",
+       [machine](absl::string_view v) { return SetNotEmpty(v, &machine->policy_file); }},
       {"control", "SOCKET", "Serve the control API (gRPC) on this Unix-domain socket, mode 0600; see daxvmmctl.",
        [options](absl::string_view v) { return SetNotEmpty(v, &options->control); }},
       {"shutdown-timeout", "SECONDS",
@@ -148,6 +154,9 @@ absl::StatusOr<RunOptions> ParseRunOptions(std::span<const char* const> argument
   ASSIGN_OR_RETURN(const std::vector<std::string> rest, ParseFlags(flags, arguments));
   if (options.help) return options;
   if (!rest.empty()) return absl::InvalidArgumentError(absl::StrCat("'", rest[0], "': run takes flags only"));
+  if (options.named_policy && !options.machine.policy_file.empty()) {
+    return absl::InvalidArgumentError("--policy-file: excludes --policy");
+  }
   if (absl::Status status = Validate(options.machine); !status.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("--", status.message()));
   }

@@ -20,11 +20,12 @@ Followed Follow(const Invocation& invocation, const v1::WatchConvergenceRequest&
   };
   followed.status = client->WatchConvergence(request, limit, [&](const v1::WatchConvergenceResponse& response) {
     followed.last = CountsLine(response);
-    if (quiet && !rewrite) return;
+    if (quiet && !rewrite) return true;
     // Back to the first column, and clear what the last line leaves.
     write(json      ? Json(response, /*all=*/true, /*compact=*/true) + "\n"
           : rewrite ? absl::StrCat("\r", followed.last, "\x1b[K")
                     : followed.last + "\n");
+    return followed.written;
   });
   if (rewrite && !followed.last.empty()) write("\n");
   return followed;

@@ -135,6 +135,7 @@ Policy PrependForShare(const Policy& machine, absl::string_view share_tag, const
 
   Policy result;
   result.default_outcome = machine.default_outcome;
+  result.enforcement = machine.enforcement;
   for (const Rule& rule : share_policy.rules) {
     // Bound to another share already: it can never hold for a file of this one.
     if (rule.share_tag && absl::string_view(*rule.share_tag) != share_tag) continue;
