@@ -14,14 +14,17 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/unique_fd.h"
 #include "control/client.h"
 #include "control/control_socket.h"
+#include "control/convergence_hub.h"
 #include "control/testing/fake_controller.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/daxvmm/v1/daxvmm.grpc.pb.h"
 
 namespace daxvmm::control {
 namespace {
@@ -136,6 +139,305 @@ TEST_F(ControlServerTest, EveryServiceIsHealthy) {
   EXPECT_EQ(client_->CheckHealth("daxvmm.v1.Nothing").status().code(), absl::StatusCode::kNotFound);
 }
 
+v1::SetFileOverrideRequest OverrideRequest(const std::string& share, const std::string& path, v1::Outcome outcome) {
+  v1::SetFileOverrideRequest request;
+  request.mutable_override()->set_share(share);
+  request.mutable_override()->set_path(path);
+  request.mutable_override()->set_outcome(outcome);
+  return request;
+}
+
+TEST_F(ControlServerTest, AChangeSaysWhenTheGuestSeesIt) {
+  v1::SetPolicyRequest request;
+  request.set_named_policy("always");
+  const auto set = client_->SetPolicy(request);
+  ASSERT_TRUE(set.ok()) << set.status();
+  EXPECT_EQ(set->generation(), 2u);
+  EXPECT_EQ(set->bound().notice_delay().seconds(), 1);
+  EXPECT_THAT(set->bound().description(), StartsWith("a file in use notices within 1 s; "));
+}
+
+TEST_F(ControlServerTest, OverridesAreSetShownAndCleared) {
+  auto request = OverrideRequest("data", "caf\\xe9", v1::OUTCOME_DAX);
+  request.mutable_override()->mutable_ttl()->set_seconds(3600);
+  request.mutable_override()->set_note("for a test");
+  request.set_expected_generation(1);
+  const auto set = client_->SetFileOverride(request);
+  ASSERT_TRUE(set.ok()) << set.status();
+  EXPECT_EQ(set->generation(), 2u);
+  EXPECT_THAT(set->bound().description(), HasSubstr("within 1 s"));
+  const auto policy = client_->GetPolicy();
+  ASSERT_EQ(policy->overrides_size(), 1);
+  EXPECT_EQ(policy->overrides(0).path(), "caf\\xe9");
+  EXPECT_EQ(policy->overrides(0).outcome(), v1::OUTCOME_DAX);
+  EXPECT_TRUE(policy->overrides(0).has_expire_time());
+  EXPECT_EQ(policy->overrides(0).note(), "for a test");
+  EXPECT_EQ(policy->source().kind(), v1::PolicySource::KIND_REQUEST);
+  EXPECT_THAT(policy->source().detail(), StartsWith("control socket, uid "));
+
+  v1::ClearFileOverrideRequest clear;
+  clear.set_share("data");
+  clear.set_path("caf\\xe9");
+  EXPECT_EQ(client_->ClearFileOverride(clear)->generation(), 3u);
+  EXPECT_EQ(client_->GetPolicy()->overrides_size(), 0);
+}
+
+TEST_F(ControlServerTest, HistoryTellsWhoMadeEachGeneration) {
+  ASSERT_TRUE(client_->SetNamedPolicy("always").ok());
+  const auto history = client_->ListPolicyHistory();
+  ASSERT_TRUE(history.ok()) << history.status();
+  ASSERT_EQ(history->entries_size(), 2);
+  EXPECT_EQ(history->entries(0).generation(), 1u);
+  EXPECT_EQ(history->entries(0).source().kind(), v1::PolicySource::KIND_START);
+  EXPECT_EQ(history->entries(1).source().kind(), v1::PolicySource::KIND_REQUEST);
+  EXPECT_NE(history->entries(1).summary(), "");
+  EXPECT_GT(history->entries(1).source().effective_time().seconds(), 0);
+}
+
+TEST_F(ControlServerTest, AWatchedFileIsReplacedByForceOnlyAndTakesItsPlaceAgain) {
+  controller_.WatchFile("/p", PolicyFileError{"/p:3: default_outcome: missing", absl::FromUnixSeconds(7)});
+  EXPECT_EQ(client_->SetNamedPolicy("always").status().code(), absl::StatusCode::kFailedPrecondition);
+  v1::SetPolicyRequest request;
+  request.set_named_policy("always");
+  request.set_force(true);
+  EXPECT_EQ(client_->SetPolicy(request)->generation(), 2u);
+  auto policy = client_->GetPolicy();
+  EXPECT_EQ(policy->source().kind(), v1::PolicySource::KIND_REQUEST);
+  EXPECT_EQ(policy->watched_file().path(), "/p");
+  EXPECT_EQ(policy->watched_file().load_error(), "/p:3: default_outcome: missing");
+  EXPECT_EQ(policy->watched_file().load_error_time().seconds(), 7);
+  // A file's change needs no force.
+  ASSERT_TRUE(controller_.SetFromFile(*dax::ParsePolicyName("never")).ok());
+  policy = client_->GetPolicy();
+  EXPECT_EQ(policy->source().kind(), v1::PolicySource::KIND_FILE);
+  EXPECT_EQ(policy->policy().default_outcome(), v1::OUTCOME_NO_DAX);
+  // It refuses no override.
+  EXPECT_TRUE(client_->SetFileOverride(OverrideRequest("data", "f", v1::OUTCOME_DAX)).ok());
+}
+
+TEST_F(ControlServerTest, ExplainsAFileByPathAndByNode) {
+  v1::ExplainFileRequest request;
+  request.set_share("data");
+  request.set_path("caf\\xe9\x1b[2J.txt");
+  const auto by_path = client_->ExplainFile(request);
+  ASSERT_TRUE(by_path.ok()) << by_path.status();
+  EXPECT_EQ(by_path->node_id(), 3u);
+  EXPECT_EQ(by_path->convergence(), v1::CONVERGENCE_ATTRIBUTES_CACHED);
+  EXPECT_EQ(by_path->attributes_left().nanos(), 400'000'000);
+  EXPECT_EQ(by_path->steps_size(), 1);
+  request.set_node_id(2);
+  EXPECT_EQ(client_->ExplainFile(request)->path(), "big.bin");
+}
+
+// Every call with what it refuses.
+TEST_F(ControlServerTest, EachErrorHasItsCode) {
+  const auto explain = [this](const std::string& share, uint64_t node) {
+    v1::ExplainFileRequest request;
+    request.set_share(share);
+    request.set_node_id(node);
+    return client_->ExplainFile(request).status();
+  };
+  const auto clear = [this](const std::string& share, const std::string& path, uint64_t generation) {
+    v1::ClearFileOverrideRequest request;
+    request.set_share(share);
+    request.set_path(path);
+    request.set_expected_generation(generation);
+    return client_->ClearFileOverride(request).status();
+  };
+  const auto override = [this](const std::string& share, const std::string& path, uint64_t generation) {
+    auto request = OverrideRequest(share, path, v1::OUTCOME_NO_DAX);
+    request.set_expected_generation(generation);
+    return client_->SetFileOverride(request).status();
+  };
+  const auto watch = [this](const std::string& share, int seconds) {
+    v1::WatchConvergenceRequest request;
+    request.set_share(share);
+    request.mutable_interval()->set_seconds(seconds);
+    return client_->WatchConvergence(request, absl::Seconds(10), [](const auto&) { return true; });
+  };
+  using Code = absl::StatusCode;
+  EXPECT_EQ(explain("", 2).code(), Code::kInvalidArgument);
+  EXPECT_EQ(explain("data", 0).code(), Code::kInvalidArgument);
+  EXPECT_EQ(explain("nope", 2).code(), Code::kNotFound);
+  EXPECT_EQ(explain("data", 99).code(), Code::kNotFound);
+  EXPECT_EQ(override("data", "", 1).code(), Code::kInvalidArgument);
+  EXPECT_EQ(override("data", "a/../b", 1).code(), Code::kInvalidArgument);
+  EXPECT_EQ(override("nope", "a", 1).code(), Code::kNotFound);
+  EXPECT_EQ(override("data", "a", 5).code(), Code::kAborted);
+  EXPECT_EQ(clear("data", "", 1).code(), Code::kInvalidArgument);
+  EXPECT_EQ(clear("data", "a", 1).code(), Code::kNotFound);
+  EXPECT_EQ(watch("nope", 1).code(), Code::kNotFound);
+  EXPECT_EQ(watch("", 61).code(), Code::kInvalidArgument);
+  EXPECT_EQ(watch(std::string(37, 't'), 1).code(), Code::kInvalidArgument);
+  ASSERT_TRUE(override("data", "a", 1).ok());
+  EXPECT_EQ(clear("data", "a", 5).code(), Code::kAborted);
+  EXPECT_EQ(controller_.GetPolicy().generation, 2u);
+}
+
+v1::WatchConvergenceRequest WatchRequest(int milliseconds, bool until_settled = true) {
+  v1::WatchConvergenceRequest request;
+  request.mutable_interval()->set_seconds(milliseconds / 1000);
+  request.mutable_interval()->set_nanos(milliseconds % 1000 * 1'000'000);
+  request.set_until_settled(until_settled);
+  return request;
+}
+
+TEST_F(ControlServerTest, AStreamEndsWhenEverythingIsSettled) {
+  controller_.SetCounts({.attributes_cached = 2, .longest_wait = absl::Milliseconds(700)});
+  std::vector<v1::WatchConvergenceResponse> seen;
+  const auto status =
+      client_->WatchConvergence(WatchRequest(100), absl::Seconds(20), [&](const v1::WatchConvergenceResponse& counts) {
+        seen.push_back(counts);
+        if (seen.size() == 1) controller_.SetCounts({.noticed_held_open = 2});
+        if (seen.size() == 2) controller_.SetCounts({.converged = 1, .changes_on_next_use = 1});
+        return true;
+      });
+  EXPECT_TRUE(status.ok()) << status;
+  ASSERT_GE(seen.size(), 3u);
+  EXPECT_EQ(seen[0].attributes_cached(), 2u);
+  EXPECT_EQ(seen[0].longest_wait().nanos(), 700'000'000);
+  EXPECT_FALSE(seen[0].settled());
+  EXPECT_EQ(seen.back().converged(), 1u);
+  EXPECT_TRUE(seen.back().settled());
+}
+
+TEST_F(ControlServerTest, AStreamThatIsToGoOnDoesAndHearsOfANewPolicy) {
+  bool changed = false;
+  const auto status = client_->WatchConvergence(WatchRequest(60'000, /*until_settled=*/false), absl::Seconds(20),
+                                                [&](const v1::WatchConvergenceResponse& counts) {
+                                                  EXPECT_TRUE(counts.settled());
+                                                  if (!std::exchange(changed, true))
+                                                    EXPECT_TRUE(client_->SetNamedPolicy("always").ok());
+                                                  return counts.generation() == 1;
+                                                });
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled) << status;
+}
+
+TEST_F(ControlServerTest, AStreamEndsAtItsDeadline) {
+  controller_.SetCounts({.noticed_held_open = 1});
+  int updates = 0;
+  const auto status = client_->WatchConvergence(WatchRequest(100), absl::Milliseconds(500), [&](const auto&) {
+    ++updates;
+    return true;
+  });
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
+  EXPECT_GE(updates, 1);
+}
+
+// A stream that the test reads when it wants to.
+struct RawStream {
+  explicit RawStream(const std::shared_ptr<grpc::Channel>& channel, bool until_settled = false)
+      : stub(v1::DaxPolicyService::NewStub(channel)) {
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    reader = stub->WatchConvergence(&context, WatchRequest(100, until_settled));
+  }
+
+  std::unique_ptr<v1::DaxPolicyService::Stub> stub;
+  grpc::ClientContext context;
+  std::unique_ptr<grpc::ClientReader<v1::WatchConvergenceResponse>> reader;
+  v1::WatchConvergenceResponse response;
+};
+
+std::shared_ptr<grpc::Channel> Channel(const std::string& path) {
+  return grpc::CreateChannel("unix:" + path, grpc::InsecureChannelCredentials());
+}
+
+TEST_F(ControlServerTest, StreamsAreBoundedAndCancelledOnesGiveTheirPlaceBack) {
+  controller_.SetCounts({.unknown = 1});
+  const auto channel = Channel(Path());
+  for (int round = 0; round < 3; ++round) {
+    std::vector<std::unique_ptr<RawStream>> streams;
+    for (size_t i = 0; i < kMaxConvergenceListeners; ++i) {
+      streams.push_back(std::make_unique<RawStream>(channel));
+      // The place of one that was cancelled is free once the server has heard of it.
+      while (!streams.back()->reader->Read(&streams.back()->response)) {
+        const grpc::Status ended = streams.back()->reader->Finish();
+        ASSERT_EQ(ended.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << ended.error_message();
+        ASSERT_GT(round, 0);
+        streams.back() = std::make_unique<RawStream>(channel);
+      }
+    }
+    RawStream more(channel);
+    EXPECT_FALSE(more.reader->Read(&more.response));
+    const grpc::Status refused = more.reader->Finish();
+    EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << refused.error_message();
+    EXPECT_TRUE(client_->GetPolicy().ok()) << "streams must not keep others from being answered";
+    for (const auto& stream : streams) stream->context.TryCancel();
+    for (const auto& stream : streams) {
+      while (stream->reader->Read(&stream->response)) {
+      }
+      EXPECT_EQ(stream->reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+    }
+  }
+}
+
+TEST_F(ControlServerTest, ASlowReaderGetsTheNewestAndHoldsNobodyUp) {
+  controller_.SetCounts({.unknown = 1});
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  RawStream slow(grpc::CreateCustomChannel("unix:" + Path(), grpc::InsecureChannelCredentials(), arguments));
+  ASSERT_TRUE(slow.reader->Read(&slow.response));
+  // It does not read; a brisk one sees a hundred policies pass.
+  RawStream brisk(Channel(Path()));
+  for (uint64_t generation = 2; generation <= 100; ++generation) {
+    ASSERT_TRUE(client_->SetNamedPolicy("always").ok());
+  }
+  while (brisk.response.generation() < 100) ASSERT_TRUE(brisk.reader->Read(&brisk.response));
+  int reads = 0;
+  while (slow.response.generation() < 100) {
+    ASSERT_TRUE(slow.reader->Read(&slow.response));
+    ++reads;
+  }
+  EXPECT_LE(reads, 100);
+  slow.context.TryCancel();
+  brisk.context.TryCancel();
+}
+
+TEST_F(ControlServerTest, StoppingEndsStreams) {
+  controller_.SetCounts({.unknown = 1});
+  const auto channel = Channel(Path());
+  RawStream stream(channel);
+  ASSERT_TRUE(stream.reader->Read(&stream.response));
+  const auto begin = std::chrono::steady_clock::now();
+  server_.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+  while (stream.reader->Read(&stream.response)) {
+  }
+  EXPECT_EQ(stream.reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+// Streams come and go in every way at once; nothing may be left behind or called after its end.
+TEST_F(ControlServerTest, StreamsThatEndInEveryWayAtOnce) {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 6; ++t) {
+    threads.emplace_back([t, this] {
+      auto client = Client::Connect(Path());
+      ASSERT_TRUE(client.ok()) << client.status();
+      for (int i = 0; i < 30; ++i) {
+        controller_.SetCounts({.unknown = static_cast<uint64_t>((i + t) % 2)});
+        int updates = 0;
+        (void)(*client)->WatchConvergence(WatchRequest(100), absl::Milliseconds(1 + 7 * (i % 5) * t),
+                                          [&](const auto&) { return ++updates < 3; });
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  controller_.SetCounts({});
+  // All places are free again, once the server has heard of the last cancellation.
+  const auto channel = Channel(Path());
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  size_t open = 0;
+  while (open < kMaxConvergenceListeners) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "some place never became free";
+    std::vector<std::unique_ptr<RawStream>> streams;
+    for (open = 0; open < kMaxConvergenceListeners; ++open) {
+      streams.push_back(std::make_unique<RawStream>(channel));
+      if (!streams.back()->reader->Read(&streams.back()->response)) break;
+    }
+    for (const auto& stream : streams) stream->context.TryCancel();
+  }
+}
+
 // The installed gRPC has no header for the reflection messages, so they go as bytes.
 std::string ListServicesByReflection(const std::string& path) {
   auto channel = grpc::CreateChannel("unix:" + path, grpc::InsecureChannelCredentials());
@@ -196,17 +498,18 @@ TEST_F(ControlServerTest, TheLargestPolicyFits) {
                             .size_below = ByteCount(~uint64_t{0}),
                             .outcome = dax::Outcome::kDax});
   }
-  ASSERT_TRUE(controller_.SetPolicy(policy, std::nullopt).ok());
+  ASSERT_TRUE(controller_.SetPolicy(policy, {}).ok());
   const auto got = client_->GetPolicy();
   ASSERT_TRUE(got.ok()) << got.status();
   v1::SetPolicyRequest request;
   *request.mutable_policy() = got->policy();
-  EXPECT_EQ(*client_->SetPolicy(request), 3u);
+  EXPECT_EQ(client_->SetPolicy(request)->generation(), 3u);
 }
 
 TEST_F(ControlServerTest, AListLargerThanGrpcsOwnLimitArrives) {
   LiveFile file;
   file.path = std::string(1000, 'p');
+  file.share_tag = "data";
   controller_.files.assign(5000, file);
   const auto files = client_->ListFiles();
   ASSERT_TRUE(files.ok()) << files.status();

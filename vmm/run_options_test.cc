@@ -43,6 +43,12 @@ TEST(RunOptionsTest, TakesEveryFlag) {
   EXPECT_EQ(share.policy, dax::ParsePolicyName("always").value());
 }
 
+TEST(RunOptionsTest, APolicyFileIsOnlyNoted) {
+  const auto options = Parse({"--policy-file", "/no/such"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->machine.policy_file, "/no/such");
+}
+
 TEST(RunOptionsTest, ADoubledCommaIsAComma) {
   const auto share = ParseShare("path=/a,,b,tag=x,,");
   ASSERT_TRUE(share.ok()) << share.status();
@@ -69,8 +75,8 @@ TEST(RunOptionsTest, HelpAsksForNothingElse) {
   const auto options = ParseRunOptions(arguments);
   ASSERT_TRUE(options.ok());
   EXPECT_TRUE(options->help);
-  for (const char* flag :
-       {"--kernel", "--share", "--control", "--policy", "Exit status", "dax-window=SIZE", "uid-map=", "xattr-map="}) {
+  for (const char* flag : {"--kernel", "--share", "--control", "--policy", "--policy-file", "Exit status",
+                           "dax-window=SIZE", "uid-map=", "xattr-map="}) {
     EXPECT_NE(RunHelp().find(flag), std::string::npos) << flag;
   }
 }
@@ -92,6 +98,8 @@ TEST(RunOptionsTest, ErrorsAreOneLineThatNamesTheFlag) {
   EXPECT_EQ(Error({"--share", "path=/a,tag=x,writeback,dax-window=2M"}).substr(0, 58),
             "--share: tag 'x': writeback does not go with dax-window: t");
   EXPECT_EQ(Error({"--policy", "sometimes"}).substr(0, 10), "--policy: ");
+  EXPECT_EQ(Error({"--policy-file", ""}), "--policy-file: must not be empty");
+  EXPECT_EQ(Error({"--policy-file", "p", "--policy", "size"}), "--policy-file: excludes --policy");
   EXPECT_EQ(Error({"--log-level", "loud"}), "--log-level: 'loud' is not one of debug, info, warning, error");
   EXPECT_EQ(Error({"--control", ""}), "--control: must not be empty");
   EXPECT_EQ(Error({"extra"}), "'extra': run takes flags only");
