@@ -5,10 +5,12 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "base/command_line.h"
 #include "base/size_text.h"
 #include "base/status.h"
+#include "devices/virtio_fs/dax/policy_names.h"
 #include "devices/virtio_fs/fs/share_option_text.h"
 #include "vmm/layout.h"
 
@@ -52,6 +54,14 @@ absl::Status SetLogLevelText(absl::string_view text, LogLevel* level) {
   return absl::OkStatus();
 }
 
+std::string PolicyNameLines() {
+  std::string lines;
+  for (const dax::PolicyName& name : dax::PolicyNames()) {
+    absl::StrAppendFormat(&lines, "%-26s  %s\n", name.spelling, name.meaning);
+  }
+  return lines;
+}
+
 std::vector<FlagSpec> Flags(RunOptions* options) {
   MachineConfig* machine = &options->machine;
   return {
@@ -86,9 +96,8 @@ std::vector<FlagSpec> Flags(RunOptions* options) {
          return absl::OkStatus();
        }},
       {"policy", "POLICY",
-       "Which files the guest may map (DAX), until changed by daxvmmctl policy set:\n"
-       "never, always, size[:SIZE] (files of at least SIZE, 32K if not given), inode (files with the persistent DAX\n"
-       "flag, see chattr +x). Default: size",
+       absl::StrCat("Which files the guest may map (DAX), until changed by daxvmmctl policy set:\n", PolicyNameLines(),
+                    "Default: size"),
        [machine, options](absl::string_view v) -> absl::Status {
          ASSIGN_OR_RETURN(machine->policy, dax::ParsePolicyName(v));
          options->named_policy = true;

@@ -11,7 +11,7 @@ namespace {
 std::string PolicyNameLines() {
   std::string lines;
   for (const dax::PolicyName& name : dax::PolicyNames()) {
-    absl::StrAppendFormat(&lines, "  %-10s  %s\n", name.spelling, name.meaning);
+    absl::StrAppendFormat(&lines, "  %-26s  %s\n", name.spelling, name.meaning);
   }
   return lines;
 }
