@@ -97,16 +97,20 @@ absl::StatusOr<v1::GetPolicyResponse> Client::GetPolicy() {
                                             v1::GetPolicyRequest());
 }
 
-absl::StatusOr<v1::SetPolicyResponse> Client::SetPolicy(const v1::SetPolicyRequest& request) {
+absl::StatusOr<v1::SetPolicyResponse> Client::ReplacePolicy(const v1::SetPolicyRequest& request) {
   return impl_->Call<v1::SetPolicyResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::SetPolicy, request);
+}
+
+absl::StatusOr<uint64_t> Client::SetPolicy(const v1::SetPolicyRequest& request) {
+  ASSIGN_OR_RETURN(const v1::SetPolicyResponse response, ReplacePolicy(request));
+  return response.generation();
 }
 
 absl::StatusOr<uint64_t> Client::SetNamedPolicy(const std::string& name, std::optional<uint64_t> expected_generation) {
   v1::SetPolicyRequest request;
   request.set_named_policy(name);
   if (expected_generation.has_value()) request.set_expected_generation(*expected_generation);
-  ASSIGN_OR_RETURN(const v1::SetPolicyResponse response, SetPolicy(request));
-  return response.generation();
+  return SetPolicy(request);
 }
 
 absl::StatusOr<v1::ListPolicyHistoryResponse> Client::ListPolicyHistory() {

@@ -28,7 +28,9 @@ class Client {
   ~Client();
 
   absl::StatusOr<v1::GetPolicyResponse> GetPolicy();
-  absl::StatusOr<v1::SetPolicyResponse> SetPolicy(const v1::SetPolicyRequest& request);
+  absl::StatusOr<v1::SetPolicyResponse> ReplacePolicy(const v1::SetPolicyRequest& request);
+  // The same; the new generation alone.
+  absl::StatusOr<uint64_t> SetPolicy(const v1::SetPolicyRequest& request);
   // "never", "always", "size", "size:SIZE", ...; the new generation.
   absl::StatusOr<uint64_t> SetNamedPolicy(const std::string& name,
                                           std::optional<uint64_t> expected_generation = std::nullopt);

@@ -150,7 +150,7 @@ v1::SetFileOverrideRequest OverrideRequest(const std::string& share, const std::
 TEST_F(ControlServerTest, AChangeSaysWhenTheGuestSeesIt) {
   v1::SetPolicyRequest request;
   request.set_named_policy("always");
-  const auto set = client_->SetPolicy(request);
+  const auto set = client_->ReplacePolicy(request);
   ASSERT_TRUE(set.ok()) << set.status();
   EXPECT_EQ(set->generation(), 2u);
   EXPECT_EQ(set->bound().notice_delay().seconds(), 1);
@@ -200,7 +200,7 @@ TEST_F(ControlServerTest, AWatchedFileIsReplacedByForceOnlyAndTakesItsPlaceAgain
   v1::SetPolicyRequest request;
   request.set_named_policy("always");
   request.set_force(true);
-  EXPECT_EQ(client_->SetPolicy(request)->generation(), 2u);
+  EXPECT_EQ(*client_->SetPolicy(request), 2u);
   auto policy = client_->GetPolicy();
   EXPECT_EQ(policy->source().kind(), v1::PolicySource::KIND_REQUEST);
   EXPECT_EQ(policy->watched_file().path(), "/p");
@@ -503,7 +503,7 @@ TEST_F(ControlServerTest, TheLargestPolicyFits) {
   ASSERT_TRUE(got.ok()) << got.status();
   v1::SetPolicyRequest request;
   *request.mutable_policy() = got->policy();
-  EXPECT_EQ(client_->SetPolicy(request)->generation(), 3u);
+  EXPECT_EQ(*client_->SetPolicy(request), 3u);
 }
 
 TEST_F(ControlServerTest, AListLargerThanGrpcsOwnLimitArrives) {

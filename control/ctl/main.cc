@@ -98,7 +98,7 @@ class Commands {
       case CommandId::kPolicyGet:
         return GetPolicy();
       case CommandId::kPolicySet:
-        return Changed(client_->SetPolicy(set_policy));
+        return Changed(client_->ReplacePolicy(set_policy));
       case CommandId::kPolicyExplain:
         return Explain();
       case CommandId::kPolicyHistory:
