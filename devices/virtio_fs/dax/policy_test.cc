@@ -244,6 +244,19 @@ TEST(ValidateTest, ConditionsOnOwners) {
   EXPECT_EQ(ErrorOfRule([](Rule* rule) { rule->owner_uid = IdRange{5, 5}; }), "");
 }
 
+TEST(ValidateTest, BoundsTheNumberOfAllPathConditionsTogether) {
+  Policy policy;
+  for (size_t i = 0; i < 64; ++i) {
+    policy.rules.push_back(MakeRule("r" + std::to_string(i), Outcome::kDax));
+    policy.rules.back().paths.assign(32, "*");
+    policy.rules.back().extensions.assign(32, "a");
+  }
+  EXPECT_TRUE(Validate(policy).ok()) << Validate(policy);
+  policy.rules[63].subtrees = {"a"};
+  EXPECT_THAT(ErrorOf(policy), HasSubstr("rules[63].extensions[31]: "));
+  EXPECT_THAT(ErrorOf(policy), HasSubstr("at most 4096, "));
+}
+
 TEST(ValidateTest, BoundsTheTextOfAllPathConditionsTogether) {
   Policy policy;
   for (size_t i = 0; i < 64; ++i) {
