@@ -18,7 +18,7 @@ void CallThread::Post(Call call) {
     if (stop_) {
       refused = absl::UnavailableError("the machine is ending");
     } else if (waiting_.size() >= kMaxWaiting) {
-      refused = absl::ResourceExhaustedError("too many lists are asked for at once; try again later");
+      refused = absl::ResourceExhaustedError("too many calls that take long are made at once; try again later");
     } else {
       waiting_.push_back(std::move(call));
       changed_.Signal();

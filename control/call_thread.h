@@ -1,4 +1,5 @@
-// A thread for calls that look at many files: gRPC has few threads, and they have to serve everybody.
+// A thread for calls that take long (a list of many files, a policy of many rules): gRPC has few threads, and they have
+// to serve everybody.
 #ifndef DAXVMM_CONTROL_CALL_THREAD_H_
 #define DAXVMM_CONTROL_CALL_THREAD_H_
 

@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <unistd.h>
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/log.h"
+#include "base/status.h"
 #include "control/codec.h"
 #include "control/convergence_stream.h"
 #include "control/grpc_status.h"
@@ -44,12 +46,14 @@ class DaxPolicyService final : public v1::DaxPolicyService::CallbackService {
     return Answer(context, absl::OkStatus());
   }
 
+  // Changes are compiled, which may take half a second for the worst of policies.
   grpc::ServerUnaryReactor* SetPolicy(grpc::CallbackServerContext* context, const v1::SetPolicyRequest* request,
                                       v1::SetPolicyResponse* response) override {
-    auto command = DecodeSetPolicy(*request);
-    if (!command.ok()) return Answer(context, command.status());
-    command->options.requester = Requester();
-    return AnswerChange(context, controller_->SetPolicy(command->policy, command->options), response);
+    return AnswerLater(context, [this, request, response]() -> absl::Status {
+      ASSIGN_OR_RETURN(SetPolicyCommand command, DecodeSetPolicy(*request));
+      command.options.requester = Requester();
+      return Changed(controller_->SetPolicy(command.policy, command.options), response);
+    });
   }
 
   grpc::ServerUnaryReactor* ListPolicyHistory(grpc::CallbackServerContext* context,
@@ -62,19 +66,21 @@ class DaxPolicyService final : public v1::DaxPolicyService::CallbackService {
   grpc::ServerUnaryReactor* SetFileOverride(grpc::CallbackServerContext* context,
                                             const v1::SetFileOverrideRequest* request,
                                             v1::SetFileOverrideResponse* response) override {
-    auto command = DecodeSetOverride(*request, absl::Now());
-    if (!command.ok()) return Answer(context, command.status());
-    command->options.requester = Requester();
-    return AnswerChange(context, controller_->SetOverride(command->override, command->options), response);
+    return AnswerLater(context, [this, request, response]() -> absl::Status {
+      ASSIGN_OR_RETURN(SetOverrideCommand command, DecodeSetOverride(*request, absl::Now()));
+      command.options.requester = Requester();
+      return Changed(controller_->SetOverride(command.override, command.options), response);
+    });
   }
 
   grpc::ServerUnaryReactor* ClearFileOverride(grpc::CallbackServerContext* context,
                                               const v1::ClearFileOverrideRequest* request,
                                               v1::ClearFileOverrideResponse* response) override {
-    auto command = DecodeClearOverride(*request);
-    if (!command.ok()) return Answer(context, command.status());
-    command->options.requester = Requester();
-    return AnswerChange(context, controller_->ClearOverride(command->file, command->options), response);
+    return AnswerLater(context, [this, request, response]() -> absl::Status {
+      ASSIGN_OR_RETURN(ClearOverrideCommand command, DecodeClearOverride(*request));
+      command.options.requester = Requester();
+      return Changed(controller_->ClearOverride(command.file, command.options), response);
+    });
   }
 
   grpc::ServerUnaryReactor* ExplainFile(grpc::CallbackServerContext* context, const v1::ExplainFileRequest* request,
@@ -94,14 +100,13 @@ class DaxPolicyService final : public v1::DaxPolicyService::CallbackService {
 
  private:
   template <typename Response>
-  grpc::ServerUnaryReactor* AnswerChange(grpc::CallbackServerContext* context,
-                                         const absl::StatusOr<PolicyChange>& change, Response* response) {
-    if (!change.ok()) return Answer(context, change.status());
+  absl::Status Changed(const absl::StatusOr<PolicyChange>& change, Response* response) {
+    if (!change.ok()) return change.status();
     LOG(kInfo) << "control: policy generation " << change->generation << " is in force";
     hub_->CountSoon();
     response->set_generation(change->generation);
     EncodeBound(*change, response->mutable_bound());
-    return Answer(context, absl::OkStatus());
+    return absl::OkStatus();
   }
 
   // Context, request and response live until the reactor has finished.

@@ -15,8 +15,8 @@ class Service;
 namespace daxvmm::control {
 
 // All that is given must outlive the service, and the service the server that it is registered with. Calls are answered
-// on gRPC's threads, but for what looks at many files: that is done by `calls` and by the hub. To destroy a service,
-// include <grpcpp/impl/service_type.h>.
+// on gRPC's threads, but for what takes long (lists, explanations, changes): that is done by `calls`, and counting by
+// the hub. To destroy a service, include <grpcpp/impl/service_type.h>.
 std::unique_ptr<grpc::Service> NewDaxPolicyService(Controller* controller, ConvergenceHub* hub, CallThread* calls);
 std::unique_ptr<grpc::Service> NewDaxWindowService(Controller* controller);
 
