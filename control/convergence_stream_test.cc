@@ -93,6 +93,7 @@ std::shared_ptr<grpc::Channel> Channel(const std::string& path) {
 TEST_F(ConvergenceStreamTest, StreamsAreBoundedAndCancelledOnesGiveTheirPlaceBack) {
   controller_.SetCounts({.unknown = 1});
   const auto channel = Channel(Path());
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   for (int round = 0; round < 3; ++round) {
     std::vector<std::unique_ptr<RawStream>> streams;
     for (size_t i = 0; i < kMaxConvergenceListeners; ++i) {
@@ -102,6 +103,7 @@ TEST_F(ConvergenceStreamTest, StreamsAreBoundedAndCancelledOnesGiveTheirPlaceBac
         const grpc::Status ended = streams.back()->reader->Finish();
         ASSERT_EQ(ended.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << ended.error_message();
         ASSERT_GT(round, 0);
+        ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "the places of cancelled streams never became free";
         streams.back() = std::make_unique<RawStream>(channel);
       }
     }
