@@ -131,6 +131,9 @@ absl::Status Validate(const Policy& policy) {
     if (!IsKnown(rule.outcome)) return FieldError(field + ".outcome", "unknown outcome");
   }
   if (!IsKnown(policy.default_outcome)) return FieldError("default_outcome", "unknown outcome");
+  if (policy.enforcement != Enforcement::kAdvisory && policy.enforcement != Enforcement::kDeny) {
+    return FieldError("enforcement", "unknown enforcement");
+  }
   return absl::OkStatus();
 }
 
@@ -140,6 +143,7 @@ Policy PrependForShare(const Policy& machine, absl::string_view share_tag, const
 
   Policy result;
   result.default_outcome = machine.default_outcome;
+  result.enforcement = machine.enforcement;
   for (const Rule& rule : share_policy.rules) {
     // Bound to another share already: it can never hold for a file of this one.
     if (rule.share_tag && absl::string_view(*rule.share_tag) != share_tag) continue;
