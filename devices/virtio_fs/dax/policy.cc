@@ -131,6 +131,9 @@ absl::Status Validate(const Policy& policy) {
     if (!IsKnown(rule.outcome)) return FieldError(field + ".outcome", "unknown outcome");
   }
   if (!IsKnown(policy.default_outcome)) return FieldError("default_outcome", "unknown outcome");
+  if (policy.enforcement != Enforcement::kAdvisory && policy.enforcement != Enforcement::kDeny) {
+    return FieldError("enforcement", "unknown enforcement");
+  }
   return absl::OkStatus();
 }
 

@@ -95,7 +95,7 @@ inline constexpr absl::string_view kOverrideRuleName = "override";
 inline constexpr absl::string_view kBuiltinRulePrefix = "builtin:";
 
 // Puts the rules of `share_policy` in front of those of `machine`, each bound to `share_tag`; its default outcome
-// becomes one more rule. The names become "TAG/NAME", so that they stay unique.
+// becomes one more rule. The names become "TAG/NAME", so that they stay unique. The enforcement is the machine's.
 Policy PrependForShare(const Policy& machine, absl::string_view share_tag, const Policy& share_policy);
 
 }  // namespace daxvmm::dax

@@ -183,6 +183,9 @@ TEST(ValidateTest, NamesTheFieldAtFault) {
   policy.rules[1].outcome = Outcome::kDax;
   policy.default_outcome = static_cast<Outcome>(-1);
   EXPECT_THAT(ErrorOf(policy), HasSubstr("default_outcome: "));
+  policy.default_outcome = Outcome::kDax;
+  policy.enforcement = static_cast<Enforcement>(2);
+  EXPECT_THAT(ErrorOf(policy), HasSubstr("enforcement: "));
 }
 
 TEST(ValidateTest, Names) {
@@ -311,6 +314,13 @@ TEST(PrependForShareTest, KeepsEveryCondition) {
   expected.name = "data/all";
   expected.share_tag = "data";
   EXPECT_EQ(PrependForShare({}, "data", share).rules.at(0), expected);
+}
+
+TEST(PrependForShareTest, TheEnforcementIsTheMachines) {
+  for (const Enforcement machine : {Enforcement::kAdvisory, Enforcement::kDeny}) {
+    const Policy share{.enforcement = machine == Enforcement::kDeny ? Enforcement::kAdvisory : Enforcement::kDeny};
+    EXPECT_EQ(PrependForShare({.enforcement = machine}, "data", share).enforcement, machine);
+  }
 }
 
 TEST(PrependForShareTest, NamesStayValidAndUnique) {
