@@ -1,5 +1,7 @@
 // What the inodes that a guest knows cost: bytes of memory and descriptors each, and the time of a LOOKUP with its
-// FORGET and of a GETATTR, for inodes held by descriptor and for such that are held by file handle.
+// FORGET and of a GETATTR, for inodes held by descriptor and for such that are held by file handle. Then what a change
+// of the policy costs while they are held: how long it takes to set, what it does to the requests beside it, and how
+// long it takes to count how far the guest has followed. Each inode is decided upon and recorded, as in the device.
 //
 // inode_bench DIRECTORY [INODES [MAX_DESCRIPTORS]]: makes that many empty files below DIRECTORY, and removes them.
 // For root: file handles need CAP_DAC_READ_SEARCH.
@@ -11,19 +13,24 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/unique_fd.h"
+#include "devices/virtio_fs/dax/inode_states.h"
+#include "devices/virtio_fs/dax/policy_store.h"
 #include "devices/virtio_fs/fs/passthrough_fs.h"
 
 namespace daxvmm::fs {
@@ -75,6 +82,69 @@ void PrintTime(const char* what, uint64_t times, F each) {
   printf("%-40s %8.2f us\n", what, took.count() / static_cast<double>(times));
 }
 
+using Microseconds = std::chrono::duration<double, std::micro>;
+
+template <typename F>
+double MicrosecondsOf(F f) {
+  const auto start = std::chrono::steady_clock::now();
+  f();
+  return Microseconds(std::chrono::steady_clock::now() - start).count();
+}
+
+// Prints the median, the 99th percentile and the largest of `samples`.
+void PrintSpread(const char* what, std::vector<double> samples) {
+  std::ranges::sort(samples);
+  const auto at = [&](double part) {
+    return samples[static_cast<size_t>(part * static_cast<double>(samples.size() - 1))];
+  };
+  printf("%-40s %8.2f us, p99 %.2f us, most %.2f us\n", what, at(0.5), at(0.99), samples.back());
+}
+
+// Rules of which no two changes in a row say the same of any file.
+dax::Policy Always(bool dax) {
+  return {.rules = {}, .default_outcome = dax ? dax::Outcome::kDax : dax::Outcome::kNoDax};
+}
+
+void MeasureFlips(PassthroughFs& fs, dax::InodeStates& states, dax::PolicyStore& store,
+                  const std::function<void(uint64_t)>& look) {
+  constexpr uint64_t kRequests = 200'000;
+  const auto requests = [&] {
+    std::vector<double> took;
+    took.reserve(kRequests);
+    for (uint64_t i = 0; i < kRequests; ++i) took.push_back(MicrosecondsOf([&] { look(i); }));
+    return took;
+  };
+  PrintSpread("LOOKUP and FORGET, policy at rest", requests());
+
+  std::atomic<bool> done{false};
+  std::vector<double> sets;
+  std::thread operator_thread([&] {
+    for (bool dax = true; !done.load(std::memory_order_relaxed); dax = !dax) {
+      sets.push_back(MicrosecondsOf([&] {
+        if (!store.Set(Always(dax)).ok()) abort();
+      }));
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // 1,000 changes a second, no more
+    }
+  });
+  const std::vector<double> beside = requests();
+  done = true;
+  operator_thread.join();
+  PrintSpread("LOOKUP and FORGET, 1,000 changes a second", beside);
+  PrintSpread("a change of the policy", std::move(sets));
+
+  dax::ConvergenceCounts counts;
+  const double count = MicrosecondsOf([&] {
+    fs.VisitLiveFiles([&](Inode& inode) {
+      const auto path = [&] { return fs.PathOf(inode); };
+      counts.Add(states.StateOf(inode.ForObserver(), {.path = path}, false));
+    });
+  });
+  printf("%-40s %8.1f ms\n", "counting who has followed", count / 1000);
+  printf("%-40s %8lu\n", "  converged", static_cast<unsigned long>(counts.converged));
+  printf("%-40s %8lu\n", "  changing on next use, or soon",
+         static_cast<unsigned long>(counts.changes_on_next_use + counts.attributes_cached));
+}
+
 int Run(const std::string& base, uint64_t inodes, uint64_t max_descriptors) {
   std::string dir = base + "/inode_bench.XXXXXX";
   if (mkdtemp(dir.data()) == nullptr) {
@@ -90,8 +160,11 @@ int Run(const std::string& base, uint64_t inodes, uint64_t max_descriptors) {
       return 1;
     }
   }
+  dax::PolicyStore store(Always(false));
+  dax::InodeStates states({.share_tag = "bench"}, &store);
+  states.SessionStarted(dax::SessionMode::kPerFile);
   auto created =
-      PassthroughFs::Create({.path = dir, .max_nodes = 2 * inodes + 2, .max_descriptors = max_descriptors}, nullptr);
+      PassthroughFs::Create({.path = dir, .max_nodes = 2 * inodes + 2, .max_descriptors = max_descriptors}, &states);
   if (!created.ok()) {
     fprintf(stderr, "%s\n", created.status().ToString().c_str());
     return 1;
@@ -121,6 +194,7 @@ int Run(const std::string& base, uint64_t inodes, uint64_t max_descriptors) {
   PrintTime("LOOKUP and FORGET, held by handle", inodes, [&](uint64_t i) { look(i % inodes); });
   PrintTime("GETATTR, held by descriptor", inodes, [&](uint64_t i) { get(i % few); });
   PrintTime("GETATTR, held by handle", inodes, [&](uint64_t i) { get(i % inodes); });
+  MeasureFlips(fs, states, store, [&](uint64_t i) { look(i % few); });
   std::filesystem::remove_all(dir);
   return 0;
 }

@@ -18,7 +18,12 @@
 namespace daxvmm::dax {
 namespace {
 
-enum Mixture { kSizes, kPaths, kEverything };
+enum Mixture {
+  kSizes,
+  kPaths,
+  kEverything,
+  kHints,  // all but the hint hold, which every rule asks for
+};
 
 // Rules of which only the last holds for most files, so that none can be found early. All bounds differ.
 Policy ManyRules(size_t rules, Mixture mixture) {
@@ -31,6 +36,13 @@ Policy ManyRules(size_t rules, Mixture mixture) {
     if (i + 1 == rules) break;
     Rule& at = policy.rules.back();
     const auto n = static_cast<uint32_t>(i);
+    if (mixture == kHints) {
+      at.size_below = GiB(4) + KiB(n);
+      at.owner_uid = at.owner_gid = IdRange{0, 4000 + n};
+      at.huge_pages = false;
+      at.dax_hint = true;
+      continue;
+    }
     if (mixture != kPaths) {
       at.size_at_least = GiB(1) + KiB(n);
       at.size_below = GiB(2) + KiB(n);
@@ -96,7 +108,7 @@ void BM_Compile(benchmark::State& state) {
 void Sizes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"rules", "mixture"});
   for (const int64_t rules : {1, 32, 1000}) {
-    for (const Mixture mixture : {kSizes, kPaths, kEverything}) benchmark->Args({rules, mixture});
+    for (const Mixture mixture : {kSizes, kPaths, kEverything, kHints}) benchmark->Args({rules, mixture});
   }
 }
 BENCHMARK(BM_Decide)->Apply(Sizes);

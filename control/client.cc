@@ -97,10 +97,12 @@ absl::StatusOr<v1::GetPolicyResponse> Client::GetPolicy() {
                                             v1::GetPolicyRequest());
 }
 
+absl::StatusOr<v1::SetPolicyResponse> Client::ReplacePolicy(const v1::SetPolicyRequest& request) {
+  return impl_->Call<v1::SetPolicyResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::SetPolicy, request);
+}
+
 absl::StatusOr<uint64_t> Client::SetPolicy(const v1::SetPolicyRequest& request) {
-  ASSIGN_OR_RETURN(
-      const v1::SetPolicyResponse response,
-      impl_->Call<v1::SetPolicyResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::SetPolicy, request));
+  ASSIGN_OR_RETURN(const v1::SetPolicyResponse response, ReplacePolicy(request));
   return response.generation();
 }
 
@@ -109,6 +111,38 @@ absl::StatusOr<uint64_t> Client::SetNamedPolicy(const std::string& name, std::op
   request.set_named_policy(name);
   if (expected_generation.has_value()) request.set_expected_generation(*expected_generation);
   return SetPolicy(request);
+}
+
+absl::StatusOr<v1::ListPolicyHistoryResponse> Client::ListPolicyHistory() {
+  return impl_->Call<v1::ListPolicyHistoryResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ListPolicyHistory,
+                                                    v1::ListPolicyHistoryRequest());
+}
+
+absl::StatusOr<v1::SetFileOverrideResponse> Client::SetFileOverride(const v1::SetFileOverrideRequest& request) {
+  return impl_->Call<v1::SetFileOverrideResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::SetFileOverride,
+                                                  request);
+}
+
+absl::StatusOr<v1::ClearFileOverrideResponse> Client::ClearFileOverride(const v1::ClearFileOverrideRequest& request) {
+  return impl_->Call<v1::ClearFileOverrideResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ClearFileOverride,
+                                                    request);
+}
+
+absl::StatusOr<v1::ExplainFileResponse> Client::ExplainFile(const v1::ExplainFileRequest& request) {
+  return impl_->Call<v1::ExplainFileResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ExplainFile, request);
+}
+
+absl::Status Client::WatchConvergence(const v1::WatchConvergenceRequest& request, std::optional<absl::Duration> limit,
+                                      const std::function<bool(const v1::WatchConvergenceResponse&)>& update) {
+  grpc::ClientContext context;
+  if (limit) context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(*limit));
+  const auto reader = impl_->policy->WatchConvergence(&context, request);
+  v1::WatchConvergenceResponse response;
+  while (reader->Read(&response)) {
+    if (!update(response)) context.TryCancel();
+  }
+  const grpc::Status status = reader->Finish();
+  return status.ok() ? absl::OkStatus() : FromGrpc(status);
 }
 
 absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const std::string& share) {

@@ -3,6 +3,7 @@
 #define DAXVMM_CONTROL_CLIENT_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,11 +28,20 @@ class Client {
   ~Client();
 
   absl::StatusOr<v1::GetPolicyResponse> GetPolicy();
-  // The new generation.
+  absl::StatusOr<v1::SetPolicyResponse> ReplacePolicy(const v1::SetPolicyRequest& request);
+  // The same; the new generation alone.
   absl::StatusOr<uint64_t> SetPolicy(const v1::SetPolicyRequest& request);
-  // "never", "always", "size", "size:SIZE" or "inode".
+  // "never", "always", "size", "size:SIZE", ...; the new generation.
   absl::StatusOr<uint64_t> SetNamedPolicy(const std::string& name,
                                           std::optional<uint64_t> expected_generation = std::nullopt);
+  absl::StatusOr<v1::ListPolicyHistoryResponse> ListPolicyHistory();
+  absl::StatusOr<v1::SetFileOverrideResponse> SetFileOverride(const v1::SetFileOverrideRequest& request);
+  absl::StatusOr<v1::ClearFileOverrideResponse> ClearFileOverride(const v1::ClearFileOverrideRequest& request);
+  absl::StatusOr<v1::ExplainFileResponse> ExplainFile(const v1::ExplainFileRequest& request);
+  // Calls `update` for each message until the stream ends, or until that says false (CANCELLED then). `limit` holds for
+  // the whole of it, instead of the time-out; nullopt: as long as it takes.
+  absl::Status WatchConvergence(const v1::WatchConvergenceRequest& request, std::optional<absl::Duration> limit,
+                                const std::function<bool(const v1::WatchConvergenceResponse&)>& update);
   // Of all shares if `share` is empty.
   absl::StatusOr<v1::ListFilesResponse> ListFiles(const std::string& share = "");
   absl::StatusOr<v1::GetWindowResponse> GetWindow(const std::string& share = "");

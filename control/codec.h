@@ -1,15 +1,15 @@
-// Between the messages of the contract and the plain structs of the controller. Every check of a message stands here:
-// behind it there are only valid values.
+// Between the messages of the contract and the plain structs of the controller. Every check of a message stands here
+// and in policy_codec.h: behind them there are only valid values.
 #ifndef DAXVMM_CONTROL_CODEC_H_
 #define DAXVMM_CONTROL_CODEC_H_
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "control/controller.h"
 #include "proto/daxvmm/v1/daxvmm.pb.h"
 
@@ -18,29 +18,51 @@ namespace daxvmm::control {
 // A list of files larger than this is refused with RESOURCE_EXHAUSTED: it has to be asked for share by share.
 inline constexpr size_t kMaxResponseBytes = size_t{64} << 20;
 
-// INVALID_ARGUMENT names the field at fault as seen from `field`: "policy.rules[2].outcome: ...".
-absl::StatusOr<dax::Policy> DecodePolicy(const v1::Policy& message, absl::string_view field);
+// Requests. INVALID_ARGUMENT names the field at fault. `options.requester` is left empty.
 
 struct SetPolicyCommand {
   dax::Policy policy;
-  std::optional<uint64_t> expected_generation;
+  PolicySetOptions options;
 };
-// INVALID_ARGUMENT names the field at fault.
 absl::StatusOr<SetPolicyCommand> DecodeSetPolicy(const v1::SetPolicyRequest& message);
+
+struct SetOverrideCommand {
+  dax::Override override;
+  PolicySetOptions options;
+};
+// A `ttl` counts from `now`.
+absl::StatusOr<SetOverrideCommand> DecodeSetOverride(const v1::SetFileOverrideRequest& message, absl::Time now);
+
+struct ClearOverrideCommand {
+  FileRef file;
+  PolicySetOptions options;
+};
+absl::StatusOr<ClearOverrideCommand> DecodeClearOverride(const v1::ClearFileOverrideRequest& message);
+
+absl::StatusOr<FileRef> DecodeExplain(const v1::ExplainFileRequest& message);
+
+struct WatchCommand {
+  std::string share_tag;  // empty: all
+  absl::Duration interval = absl::Seconds(1);
+  bool until_settled = true;
+};
+absl::StatusOr<WatchCommand> DecodeWatch(const v1::WatchConvergenceRequest& message);
 
 // The tag in the field `share` of a request, empty for all; INVALID_ARGUMENT if no share can have it.
 absl::StatusOr<std::string> DecodeShare(const std::string& share);
 
-void EncodePolicy(const dax::Policy& policy, v1::Policy* message);
+// Replies. `message` is filled anew.
+
 void EncodePolicyState(const PolicyState& state, v1::GetPolicyResponse* message);
+void EncodeHistory(const std::vector<dax::PolicyHistoryEntry>& entries, v1::ListPolicyHistoryResponse* message);
+// What every reply to a change carries.
+void EncodeBound(const PolicyChange& change, v1::ChangeBound* message);
+void EncodeExplanation(const Explanation& explanation, v1::ExplainFileResponse* message);
 // RESOURCE_EXHAUSTED and an empty message if that would have more than `limit` bytes.
 absl::Status EncodeFiles(const std::vector<LiveFile>& files, uint64_t generation, v1::ListFilesResponse* message,
                          size_t limit = kMaxResponseBytes);
+void EncodeCounts(const ConvergenceCounts& counts, v1::WatchConvergenceResponse* message);
 void EncodeWindows(const std::vector<WindowUse>& windows, v1::GetWindowResponse* message);
-
-// The text itself where it is UTF-8 (no surrogates, no overlong forms, at most U+10FFFF); every other byte becomes
-// \xNN. Host file names are bytes, but a proto3 string that is not UTF-8 fails the whole reply.
-std::string EscapeNonUtf8(absl::string_view bytes);
 
 }  // namespace daxvmm::control
 

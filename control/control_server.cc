@@ -21,6 +21,8 @@
 #include "base/named_thread.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "control/call_thread.h"
+#include "control/convergence_hub.h"
 #include "control/services.h"
 
 namespace daxvmm::control {
@@ -39,6 +41,10 @@ bool MayConnect(const ucred& peer) { return peer.uid == geteuid() || peer.uid ==
 }  // namespace
 
 struct ControlServer::Impl {
+  explicit Impl(Controller* controller) : hub(controller) {}
+
+  ConvergenceHub hub;
+  CallThread calls;
   std::unique_ptr<grpc::Service> policy_service;
   std::unique_ptr<grpc::Service> window_service;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
@@ -88,7 +94,7 @@ void ControlServer::Impl::AcceptAll() {
 }
 
 absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(Controller* controller, int listen_fd) {
-  auto impl = std::make_unique<Impl>();
+  auto impl = std::make_unique<Impl>(controller);
   impl->listener = UniqueFd(fcntl(listen_fd, F_DUPFD_CLOEXEC, 0));
   if (!impl->listener.valid()) return ErrnoStatus(errno, "control: cannot duplicate the listening socket");
   const int flags = fcntl(impl->listener.get(), F_GETFL);
@@ -97,7 +103,7 @@ absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(Controller* 
   }
   ASSIGN_OR_RETURN(EventFd stop, EventFd::Create());
   impl->stop.emplace(std::move(stop));
-  impl->policy_service = NewDaxPolicyService(controller);
+  impl->policy_service = NewDaxPolicyService(controller, &impl->hub, &impl->calls);
   impl->window_service = NewDaxWindowService(controller);
 
   // gRPC's threads inherit the mask of the thread that makes them.
@@ -137,6 +143,9 @@ ControlServer::ControlServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)
 ControlServer::~ControlServer() {
   impl_->stop->Signal();
   impl_->accept_thread.Join();
+  // What would run on, or wait, is ended first: the server's grace is for what is being answered.
+  impl_->hub.Stop();
+  impl_->calls.Stop();
   impl_->server->GetHealthCheckService()->Shutdown();
   impl_->server->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
   impl_->server->Wait();

@@ -14,11 +14,13 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/unique_fd.h"
 #include "control/client.h"
 #include "control/control_socket.h"
+#include "control/testing/control_server_fixture.h"
 #include "control/testing/fake_controller.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -28,42 +30,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-class ControlServerTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    controller_.FillWithExamples();
-    auto socket = ControlSocket::Bind(Path());
-    ASSERT_TRUE(socket.ok()) << socket.status();
-    socket_ = std::make_unique<ControlSocket>(*std::move(socket));
-    StartServer();
-    auto client = Client::Connect(Path());
-    ASSERT_TRUE(client.ok()) << client.status();
-    client_ = *std::move(client);
-  }
-
-  void StartServer() {
-    auto server = ControlServer::Start(&controller_, socket_->listen_fd());
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-  }
-
-  static std::string Path() { return testing::TempDir() + "/control"; }
-
-  static UniqueFd RawConnection() {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, Path().c_str(), sizeof(address.sun_path) - 1);
-    UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
-    return fd;
-  }
-
-  FakeController controller_;
-  std::unique_ptr<ControlSocket> socket_;
-  std::unique_ptr<ControlServer> server_;
-  std::unique_ptr<Client> client_;
-};
 
 TEST_F(ControlServerTest, GetsAndSetsThePolicy) {
   auto policy = client_->GetPolicy();
@@ -136,6 +102,141 @@ TEST_F(ControlServerTest, EveryServiceIsHealthy) {
   EXPECT_EQ(client_->CheckHealth("daxvmm.v1.Nothing").status().code(), absl::StatusCode::kNotFound);
 }
 
+v1::SetFileOverrideRequest OverrideRequest(const std::string& share, const std::string& path, v1::Outcome outcome) {
+  v1::SetFileOverrideRequest request;
+  request.mutable_override()->set_share(share);
+  request.mutable_override()->set_path(path);
+  request.mutable_override()->set_outcome(outcome);
+  return request;
+}
+
+TEST_F(ControlServerTest, AChangeSaysWhenTheGuestSeesIt) {
+  v1::SetPolicyRequest request;
+  request.set_named_policy("always");
+  const auto set = client_->ReplacePolicy(request);
+  ASSERT_TRUE(set.ok()) << set.status();
+  EXPECT_EQ(set->generation(), 2u);
+  EXPECT_EQ(set->bound().notice_delay().seconds(), 1);
+  EXPECT_THAT(set->bound().description(), StartsWith("a file in use notices within 1 s; "));
+}
+
+TEST_F(ControlServerTest, OverridesAreSetShownAndCleared) {
+  auto request = OverrideRequest("data", "caf\\xe9", v1::OUTCOME_DAX);
+  request.mutable_override()->mutable_ttl()->set_seconds(3600);
+  request.mutable_override()->set_note("for a test");
+  request.set_expected_generation(1);
+  const auto set = client_->SetFileOverride(request);
+  ASSERT_TRUE(set.ok()) << set.status();
+  EXPECT_EQ(set->generation(), 2u);
+  EXPECT_THAT(set->bound().description(), HasSubstr("within 1 s"));
+  const auto policy = client_->GetPolicy();
+  ASSERT_EQ(policy->overrides_size(), 1);
+  EXPECT_EQ(policy->overrides(0).path(), "caf\\xe9");
+  EXPECT_EQ(policy->overrides(0).outcome(), v1::OUTCOME_DAX);
+  EXPECT_TRUE(policy->overrides(0).has_expire_time());
+  EXPECT_EQ(policy->overrides(0).note(), "for a test");
+  EXPECT_EQ(policy->source().kind(), v1::PolicySource::KIND_REQUEST);
+  EXPECT_THAT(policy->source().detail(), StartsWith("control socket, uid "));
+
+  v1::ClearFileOverrideRequest clear;
+  clear.set_share("data");
+  clear.set_path("caf\\xe9");
+  EXPECT_EQ(client_->ClearFileOverride(clear)->generation(), 3u);
+  EXPECT_EQ(client_->GetPolicy()->overrides_size(), 0);
+}
+
+TEST_F(ControlServerTest, HistoryTellsWhoMadeEachGeneration) {
+  ASSERT_TRUE(client_->SetNamedPolicy("always").ok());
+  const auto history = client_->ListPolicyHistory();
+  ASSERT_TRUE(history.ok()) << history.status();
+  ASSERT_EQ(history->entries_size(), 2);
+  EXPECT_EQ(history->entries(0).generation(), 1u);
+  EXPECT_EQ(history->entries(0).source().kind(), v1::PolicySource::KIND_START);
+  EXPECT_EQ(history->entries(1).source().kind(), v1::PolicySource::KIND_REQUEST);
+  EXPECT_NE(history->entries(1).summary(), "");
+  EXPECT_GT(history->entries(1).source().effective_time().seconds(), 0);
+}
+
+TEST_F(ControlServerTest, AWatchedFileIsReplacedByForceOnlyAndTakesItsPlaceAgain) {
+  controller_.WatchFile("/p", PolicyFileError{"/p:3: default_outcome: missing", absl::FromUnixSeconds(7)});
+  EXPECT_EQ(client_->SetNamedPolicy("always").status().code(), absl::StatusCode::kFailedPrecondition);
+  v1::SetPolicyRequest request;
+  request.set_named_policy("always");
+  request.set_force(true);
+  EXPECT_EQ(*client_->SetPolicy(request), 2u);
+  auto policy = client_->GetPolicy();
+  EXPECT_EQ(policy->source().kind(), v1::PolicySource::KIND_REQUEST);
+  EXPECT_EQ(policy->watched_file().path(), "/p");
+  EXPECT_EQ(policy->watched_file().load_error(), "/p:3: default_outcome: missing");
+  EXPECT_EQ(policy->watched_file().load_error_time().seconds(), 7);
+  // A file's change needs no force.
+  ASSERT_TRUE(controller_.SetFromFile(*dax::ParsePolicyName("never")).ok());
+  policy = client_->GetPolicy();
+  EXPECT_EQ(policy->source().kind(), v1::PolicySource::KIND_FILE);
+  EXPECT_EQ(policy->policy().default_outcome(), v1::OUTCOME_NO_DAX);
+  // It refuses no override.
+  EXPECT_TRUE(client_->SetFileOverride(OverrideRequest("data", "f", v1::OUTCOME_DAX)).ok());
+}
+
+TEST_F(ControlServerTest, ExplainsAFileByPathAndByNode) {
+  v1::ExplainFileRequest request;
+  request.set_share("data");
+  request.set_path("caf\\xe9\x1b[2J.txt");
+  const auto by_path = client_->ExplainFile(request);
+  ASSERT_TRUE(by_path.ok()) << by_path.status();
+  EXPECT_EQ(by_path->node_id(), 3u);
+  EXPECT_EQ(by_path->convergence(), v1::CONVERGENCE_ATTRIBUTES_CACHED);
+  EXPECT_EQ(by_path->attributes_left().nanos(), 400'000'000);
+  EXPECT_EQ(by_path->steps_size(), 1);
+  request.set_node_id(2);
+  EXPECT_EQ(client_->ExplainFile(request)->path(), "big.bin");
+}
+
+// Every call with what it refuses.
+TEST_F(ControlServerTest, EachErrorHasItsCode) {
+  const auto explain = [this](const std::string& share, uint64_t node) {
+    v1::ExplainFileRequest request;
+    request.set_share(share);
+    request.set_node_id(node);
+    return client_->ExplainFile(request).status();
+  };
+  const auto clear = [this](const std::string& share, const std::string& path, uint64_t generation) {
+    v1::ClearFileOverrideRequest request;
+    request.set_share(share);
+    request.set_path(path);
+    request.set_expected_generation(generation);
+    return client_->ClearFileOverride(request).status();
+  };
+  const auto override = [this](const std::string& share, const std::string& path, uint64_t generation) {
+    auto request = OverrideRequest(share, path, v1::OUTCOME_NO_DAX);
+    request.set_expected_generation(generation);
+    return client_->SetFileOverride(request).status();
+  };
+  const auto watch = [this](const std::string& share, int seconds) {
+    v1::WatchConvergenceRequest request;
+    request.set_share(share);
+    request.mutable_interval()->set_seconds(seconds);
+    return client_->WatchConvergence(request, absl::Seconds(10), [](const auto&) { return true; });
+  };
+  using Code = absl::StatusCode;
+  EXPECT_EQ(explain("", 2).code(), Code::kInvalidArgument);
+  EXPECT_EQ(explain("data", 0).code(), Code::kInvalidArgument);
+  EXPECT_EQ(explain("nope", 2).code(), Code::kNotFound);
+  EXPECT_EQ(explain("data", 99).code(), Code::kNotFound);
+  EXPECT_EQ(override("data", "", 1).code(), Code::kInvalidArgument);
+  EXPECT_EQ(override("data", "a/../b", 1).code(), Code::kInvalidArgument);
+  EXPECT_EQ(override("nope", "a", 1).code(), Code::kNotFound);
+  EXPECT_EQ(override("data", "a", 5).code(), Code::kAborted);
+  EXPECT_EQ(clear("data", "", 1).code(), Code::kInvalidArgument);
+  EXPECT_EQ(clear("data", "a", 1).code(), Code::kNotFound);
+  EXPECT_EQ(watch("nope", 1).code(), Code::kNotFound);
+  EXPECT_EQ(watch("", 61).code(), Code::kInvalidArgument);
+  EXPECT_EQ(watch(std::string(37, 't'), 1).code(), Code::kInvalidArgument);
+  ASSERT_TRUE(override("data", "a", 1).ok());
+  EXPECT_EQ(clear("data", "a", 5).code(), Code::kAborted);
+  EXPECT_EQ(controller_.GetPolicy().generation, 2u);
+}
+
 // The installed gRPC has no header for the reflection messages, so they go as bytes.
 std::string ListServicesByReflection(const std::string& path) {
   auto channel = grpc::CreateChannel("unix:" + path, grpc::InsecureChannelCredentials());
@@ -196,7 +297,7 @@ TEST_F(ControlServerTest, TheLargestPolicyFits) {
                             .size_below = ByteCount(~uint64_t{0}),
                             .outcome = dax::Outcome::kDax});
   }
-  ASSERT_TRUE(controller_.SetPolicy(policy, std::nullopt).ok());
+  ASSERT_TRUE(controller_.SetPolicy(policy, {}).ok());
   const auto got = client_->GetPolicy();
   ASSERT_TRUE(got.ok()) << got.status();
   v1::SetPolicyRequest request;
@@ -207,6 +308,7 @@ TEST_F(ControlServerTest, TheLargestPolicyFits) {
 TEST_F(ControlServerTest, AListLargerThanGrpcsOwnLimitArrives) {
   LiveFile file;
   file.path = std::string(1000, 'p');
+  file.share_tag = "data";
   controller_.files.assign(5000, file);
   const auto files = client_->ListFiles();
   ASSERT_TRUE(files.ok()) << files.status();

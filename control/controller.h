@@ -6,39 +6,103 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "base/units.h"
 #include "devices/virtio_fs/dax/policy.h"
+#include "devices/virtio_fs/dax/policy_override.h"
+#include "devices/virtio_fs/dax/policy_store.h"
 
 namespace daxvmm::control {
+
+// What was wrong with a watched policy file when it was last read.
+struct PolicyFileError {
+  std::string message;  // "FILE:12: rules[3].size_below: ..."
+  absl::Time time;
+};
 
 struct PolicyState {
   uint64_t generation = 0;
   dax::Policy policy;
+  std::vector<dax::Override> overrides;
+  dax::PolicySource source;  // of this generation
+  absl::Time since;          // when it came into force; wall clock
+  std::string watched_file;  // its path; empty: none
+  // Set while the file's present content is not in force because of it.
+  std::optional<PolicyFileError> watched_file_error;
+};
+
+struct PolicySetOptions {
+  std::optional<uint64_t> expected_generation;  // refuse unless this is in force
+  bool force = false;                           // replace what a watched file says, too
+  std::string requester;                        // "control socket, uid 0"; goes into the source of the generation
+};
+
+// What any change of the policy is answered with.
+struct PolicyChange {
+  uint64_t generation = 0;  // now in force
+  // The longest of the shares with a window: after it a guest that uses a file notices. 0 without any.
+  absl::Duration attribute_timeout;
+};
+
+// Why a live file does not have the state that the policy wants yet (docs/dax.md).
+enum class Convergence {
+  kConverged,
+  kAttributesCached,  // the guest may still trust attributes that it has
+  kChangesOnNextUse,  // not open: its next use changes it
+  kNoticedHeldOpen,   // the guest has heard; the state changes after the last close
+  kNoticedStillHeld,  // the guest has heard, nothing is open, but the inode lives
+  kUnknown,           // what the guest was told is not known
+};
+
+// Of live regular files.
+struct ConvergenceCounts {
+  uint64_t converged = 0;
+  uint64_t attributes_cached = 0;
+  uint64_t changes_on_next_use = 0;
+  uint64_t noticed_held_open = 0;
+  uint64_t noticed_still_held = 0;
+  uint64_t unknown = 0;
+  uint64_t generation = 0;      // the policy generation that they were counted under
+  absl::Duration longest_wait;  // until the last of the cached attributes runs out
+
+  // Nothing is left that only waiting, or a close, would change.
+  bool settled() const {
+    return attributes_cached == 0 && noticed_held_open == 0 && noticed_still_held == 0 && unknown == 0;
+  }
 };
 
 // A node that the guest holds a lookup reference to, and that is a regular file.
 struct LiveFile {
   std::string share_tag;
   uint64_t node_id = 0;
-  std::string path;  // relative to the share, without a leading slash; of the name it was first looked up by
+  std::string path;  // relative to the share, without a leading slash; bytes
   ByteCount size;
   bool decision_dax = false;     // what the policy in force says now
   std::string decision_rule;     // the rule that made it
-  bool told_dax = false;         // what the guest was told when its inode was instantiated
+  std::string reason;            // more about an adaptive verdict; may be empty
+  bool overridden = false;       // an override decides
+  std::optional<bool> told_dax;  // what the guest was told when its inode was instantiated; nullopt: not known
   uint64_t told_generation = 0;  // the policy generation of that answer
-  bool open = false;             // some handle is open on it
-  uint32_t mapped_chunks = 0;    // 2 MiB ranges of the window that hold it now
-  uint64_t setup_mappings = 0;   // SETUPMAPPING requests that succeeded since it came to life
-  uint64_t reads = 0;            // FUSE_READ requests since then
-  uint64_t writes = 0;           // FUSE_WRITE requests since then
+  Convergence convergence = Convergence::kConverged;
+  absl::Duration attributes_left;  // until the guest's attributes run out; with kAttributesCached only
+  bool open = false;               // some handle is open on it
+  uint32_t mapped_chunks = 0;      // 2 MiB ranges of the window that hold it now
+  // Since it came to life:
+  uint64_t setup_mappings = 0;         // SETUPMAPPING requests that succeeded
+  uint64_t unmaps = 0;                 // ranges removed
+  uint64_t reads = 0;                  // FUSE_READ requests
+  uint64_t writes = 0;                 // FUSE_WRITE requests
+  uint64_t mapped_against_policy = 0;  // SETUPMAPPING against the policy: served if advisory, else denied
 };
 
 // How the client of a share mounted it, as told by FUSE_INIT.
 enum class MountMode { kNotMounted, kNever, kAlways, kPerFile };
 
+// All counters are since start.
 struct WindowUse {
   std::string share_tag;
   ByteCount capacity;  // 0: the share has no window
@@ -46,23 +110,77 @@ struct WindowUse {
   bool read_only = false;
   MountMode mount_mode = MountMode::kNotMounted;
   uint64_t mapped_chunks = 0;
-  uint64_t mapped_chunks_max = 0;  // high-water mark since start
-  uint64_t maps = 0;               // SETUPMAPPING that succeeded since start
-  uint64_t unmaps = 0;             // ranges removed by REMOVEMAPPING since start
-  uint64_t rejected = 0;           // SETUPMAPPING and REMOVEMAPPING refused since start
+  uint64_t mapped_chunks_max = 0;  // high-water mark
+  uint64_t maps = 0;               // SETUPMAPPING that succeeded
+  uint64_t unmaps = 0;             // ranges removed by REMOVEMAPPING
+  uint64_t rejected = 0;           // SETUPMAPPING and REMOVEMAPPING refused
   uint64_t dropped_stores = 0;     // guest stores to a read-only window, dropped
+  double maps_per_second[3] = {};  // over the last 1, 10 and 60 s
+  double unmaps_per_second[3] = {};
+  uint64_t reused_soon = 0;      // ranges mapped again soon after they were removed
+  uint64_t repairs = 0;          // mappings found wrong and made anew
+  uint64_t restores = 0;         // withdrawn pages given back to files that had grown again
+  uint64_t stores_past_end = 0;  // guest stores past the end of a file
+  uint64_t files_extended = 0;   // files made longer for such stores
+  uint64_t against_policy = 0;   // SETUPMAPPING against the policy that was served (advisory)
+  uint64_t denied = 0;           // and that was refused
+  ByteCount quota;               // what files may be made DAX for; 0: none
+  bool quota_reached = false;    // no further file is made DAX at present
 };
 
-// Any thread may call any method; none blocks on the guest.
+struct FactLine {
+  std::string name;   // "size", "owner", "path"
+  std::string value;  // bytes
+};
+
+struct ExplainStep {
+  std::string rule;
+  bool matched = false;
+  std::string why;
+};
+
+struct Explanation {
+  std::string share_tag;
+  std::string path;      // bytes
+  uint64_t node_id = 0;  // 0: not live
+  bool live = false;     // the guest holds it
+  std::vector<FactLine> facts;
+  std::vector<ExplainStep> steps;  // rules looked at, in order; the last one decided
+  bool dax = false;
+  std::string rule;
+  std::string reason;  // as in LiveFile
+  uint64_t generation = 0;
+  // Of live files only, as in LiveFile:
+  std::optional<bool> told_dax;
+  Convergence convergence = Convergence::kConverged;
+  absl::Duration attributes_left;
+};
+
+// A file by what names it: a node id, or a path relative to the share.
+struct FileRef {
+  std::string share_tag;
+  std::variant<uint64_t, std::string> file;
+};
+
+// Any thread may call any method; none blocks on the guest. A share's tag that the machine does not have is NOT_FOUND.
 class Controller {
  public:
   virtual ~Controller() = default;
   virtual PolicyState GetPolicy() const = 0;
-  // The new generation; see dax::PolicyStore::Set for the errors.
-  virtual absl::StatusOr<uint64_t> SetPolicy(const dax::Policy& policy,
-                                             std::optional<uint64_t> expected_generation) = 0;
-  // Of one share, or of all if `share_tag` is empty; sorted by share and path. NOT_FOUND for an unknown tag.
+  // Replaces the policy; overrides stay. See dax::PolicyStore for the errors.
+  virtual absl::StatusOr<PolicyChange> SetPolicy(const dax::Policy& policy, const PolicySetOptions& options) = 0;
+  // Replaces the override of the same file.
+  virtual absl::StatusOr<PolicyChange> SetOverride(const dax::Override& override, const PolicySetOptions& options) = 0;
+  // NOT_FOUND if the file has none.
+  virtual absl::StatusOr<PolicyChange> ClearOverride(const FileRef& file, const PolicySetOptions& options) = 0;
+  // The last 256 generations, oldest first.
+  virtual std::vector<dax::PolicyHistoryEntry> PolicyHistory() const = 0;
+  // NOT_FOUND if there is no such file.
+  virtual absl::StatusOr<Explanation> Explain(const FileRef& file) const = 0;
+  // Of one share, or of all if `share_tag` is empty; sorted by share and path.
   virtual absl::StatusOr<std::vector<LiveFile>> ListFiles(const std::string& share_tag) const = 0;
+  // Looks at every live file, off the data path: some 0.2 s for a million.
+  virtual absl::StatusOr<ConvergenceCounts> GetConvergence(const std::string& share_tag) const = 0;
   virtual absl::StatusOr<std::vector<WindowUse>> GetWindows(const std::string& share_tag) const = 0;
 };
 

@@ -1,4 +1,4 @@
-// What daxvmm and libdaxvmm_control.so agree on: one exported function. The library carries gRPC and protobuf, so that
+// What daxvmm and libdaxvmm_control.so agree on: two exported functions. The library carries gRPC and protobuf, so that
 // only a process that asked for a control plane has them in memory.
 //
 // The controller crosses as a C++ object: both sides must come from one build. `abi_version` and `layout` are checked
@@ -14,14 +14,16 @@
 namespace daxvmm::control {
 
 // To be raised with any change of this file or of control/controller.h.
-inline constexpr uint32_t kServerAbiVersion = 1;
+inline constexpr uint32_t kServerAbiVersion = 2;
 
 // Changes with most changes of the structs that cross, should somebody forget the version.
-inline constexpr uint64_t kServerAbiLayout = sizeof(LiveFile) | uint64_t{sizeof(WindowUse)} << 16 |
-                                             uint64_t{sizeof(dax::Rule)} << 32 | uint64_t{sizeof(PolicyState)} << 48;
+inline constexpr uint64_t kServerAbiLayout = (sizeof(LiveFile) + sizeof(Explanation)) |
+                                             uint64_t{sizeof(WindowUse)} << 16 | uint64_t{sizeof(dax::Rule)} << 32 |
+                                             uint64_t{sizeof(PolicyState)} << 48;
 
 inline constexpr char kServerLibraryName[] = "libdaxvmm_control.so";
 inline constexpr char kServerStartSymbol[] = "daxvmm_control_start";
+inline constexpr char kParsePolicySymbol[] = "daxvmm_control_parse_policy";
 
 extern "C" {
 
@@ -44,6 +46,19 @@ struct daxvmm_control_handle {
 // One server per process at a time.
 using daxvmm_control_start_fn = int (*)(const daxvmm_control_start_args* args, daxvmm_control_handle* handle,
                                         char* error, size_t error_size);
+
+struct daxvmm_control_parse_args {
+  uint32_t abi_version;  // kServerAbiVersion
+  uint32_t reserved;     // 0
+  uint64_t layout;       // kServerAbiLayout
+  const char* text;      // of a policy file, either form
+  size_t text_size;
+  const char* name;  // of the file, for errors
+};
+
+// 0 and a valid `policy`, or an absl::StatusCode and a line of text in `error`. From any thread, server or not.
+using daxvmm_control_parse_policy_fn = int (*)(const daxvmm_control_parse_args* args, dax::Policy* policy, char* error,
+                                               size_t error_size);
 
 }  // extern "C"
 

@@ -44,6 +44,23 @@ absl::StatusOr<std::string> ProgramFolder() {
   return program.substr(0, program.rfind('/') + 1);
 }
 
+// A function of the library, which is loaded if it is not yet, and never unloaded.
+absl::StatusOr<void*> LoadSymbol(const std::string& library_path, const char* name) {
+  // A library's constructor may start a thread: it must not be the one that gets the program's signals.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  void* const library = dlopen(library_path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (library == nullptr) return absl::UnavailableError(absl::StrCat("control library: ", dlerror()));
+  void* const symbol = dlsym(library, name);
+  if (symbol == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat("control library ", library_path, ": has no ", name));
+  }
+  return symbol;
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> LocateControlLibrary(const std::string& option) {
@@ -66,19 +83,8 @@ absl::StatusOr<std::string> LocateControlLibrary(const std::string& option) {
 
 absl::StatusOr<LoadedControlServer> LoadedControlServer::Start(Controller* controller, int listen_fd,
                                                                const std::string& library_path) {
-  // A library's constructor may start a thread: it must not be the one that gets the program's signals.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  void* const library = dlopen(library_path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (library == nullptr) return absl::UnavailableError(absl::StrCat("control library: ", dlerror()));
-  const auto start = reinterpret_cast<daxvmm_control_start_fn>(dlsym(library, kServerStartSymbol));
-  if (start == nullptr) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("control library ", library_path, ": has no ", kServerStartSymbol));
-  }
+  ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(library_path, kServerStartSymbol));
+  const auto start = reinterpret_cast<daxvmm_control_start_fn>(symbol);
   const daxvmm_control_start_args args = {
       .abi_version = kServerAbiVersion,
       .log_level = static_cast<uint32_t>(GetLogLevel()),
@@ -108,6 +114,34 @@ LoadedControlServer& LoadedControlServer::operator=(LoadedControlServer&& other)
 void LoadedControlServer::Stop() {
   if (handle_.server != nullptr) handle_.stop(handle_.server);
   handle_ = {};
+}
+
+absl::StatusOr<PolicyParser> PolicyParser::Load(const std::string& library_path) {
+  ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(library_path, kParsePolicySymbol));
+  const PolicyParser parser(reinterpret_cast<daxvmm_control_parse_policy_fn>(symbol));
+  // A library of another build is found out now, not when the first file is read.
+  const auto probe = parser.Parse("default_outcome: OUTCOME_NO_DAX", "probe");
+  if (!probe.ok()) {
+    return absl::Status(probe.status().code(),
+                        absl::StrCat("control library ", library_path, ": ", probe.status().message()));
+  }
+  return parser;
+}
+
+absl::StatusOr<dax::Policy> PolicyParser::Parse(absl::string_view text, const std::string& name) const {
+  const daxvmm_control_parse_args args = {
+      .abi_version = kServerAbiVersion,
+      .reserved = 0,
+      .layout = kServerAbiLayout,
+      .text = text.data(),
+      .text_size = text.size(),
+      .name = name.c_str(),
+  };
+  dax::Policy policy;
+  char error[1024] = "";
+  const int code = parse_(&args, &policy, error, sizeof(error));
+  if (code != 0) return absl::Status(static_cast<absl::StatusCode>(code), error);
+  return policy;
 }
 
 }  // namespace daxvmm::control

@@ -1,4 +1,5 @@
-// The control plane's server, from a shared library that is loaded when it is asked for: what links this links no gRPC.
+// The control plane's server and its parser of policy files, from a shared library that is loaded when it is asked for:
+// what links this links no gRPC and no protobuf.
 //
 // A process that already has the contract's generated code (proto/daxvmm/v1) linked in must not load the library, since
 // protobuf refuses two copies of one file; it uses control/control_server.h itself.
@@ -8,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "control/controller.h"
 #include "control/server_abi.h"
 
@@ -40,6 +42,21 @@ class [[nodiscard]] LoadedControlServer {
   void Stop();
 
   daxvmm_control_handle handle_{};
+};
+
+// Reads policy files, with the same library: it has the contract's two text forms. Copyable.
+class PolicyParser {
+ public:
+  // Takes some 15 ms of which most is loading. Errors as of LoadedControlServer::Start.
+  static absl::StatusOr<PolicyParser> Load(const std::string& library_path);
+
+  // INVALID_ARGUMENT in one line, "NAME:12: rules[3].size_below: ...". Any thread.
+  absl::StatusOr<dax::Policy> Parse(absl::string_view text, const std::string& name) const;
+
+ private:
+  explicit PolicyParser(daxvmm_control_parse_policy_fn parse) : parse_(parse) {}
+
+  daxvmm_control_parse_policy_fn parse_;
 };
 
 }  // namespace daxvmm::control

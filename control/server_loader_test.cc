@@ -131,6 +131,39 @@ TEST_F(ServerLoaderTest, AnotherBuildIsRefused) {
   }
 }
 
+TEST_F(ServerLoaderTest, ParsesPolicyFilesWithAndWithoutAServer) {
+  const auto parser = PolicyParser::Load(*LocateControlLibrary());
+  ASSERT_TRUE(parser.ok()) << parser.status();
+  const dax::Policy expected = {.rules = {{.name = "r", .paths = {"a\xff"}, .outcome = dax::Outcome::kDax}},
+                                .default_outcome = dax::Outcome::kAdaptive};
+  constexpr char kText[] =
+      "rules { name: \"r\" paths: \"a\\\\xff\" outcome: OUTCOME_DAX } default_outcome: OUTCOME_ADAPTIVE";
+  const auto policy = parser->Parse(kText, "p");
+  ASSERT_TRUE(policy.ok()) << policy.status();
+  EXPECT_EQ(*policy, expected);
+  const auto bad = parser->Parse("{\n\"default_outcome\": 9}", "/etc/p.json");
+  EXPECT_EQ(bad.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(bad.status().message()), testing::StartsWith("/etc/p.json:2: default_outcome: "));
+
+  const auto server = Start(*LocateControlLibrary());
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_EQ(*parser->Parse(kText, "p"), expected);
+  EXPECT_EQ(PolicyParser::Load("/proc/self/status").status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(PolicyParser::Load("libm.so.6").status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(ServerLoaderTest, AParserOfAnotherBuildIsRefused) {
+  void* const library = dlopen(LocateControlLibrary()->c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  ASSERT_NE(library, nullptr) << dlerror();
+  const auto parse = reinterpret_cast<daxvmm_control_parse_policy_fn>(dlsym(library, kParsePolicySymbol));
+  ASSERT_NE(parse, nullptr);
+  const daxvmm_control_parse_args args{.abi_version = kServerAbiVersion + 1, .reserved = 0, .layout = kServerAbiLayout};
+  dax::Policy policy;
+  char error[200] = "";
+  EXPECT_EQ(parse(&args, &policy, error, sizeof(error)), static_cast<int>(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(error, HasSubstr("another build"));
+}
+
 TEST_F(ServerLoaderTest, ABadListenerIsAnError) {
   const auto server = LoadedControlServer::Start(&controller_, -1, *LocateControlLibrary());
   ASSERT_FALSE(server.ok());

@@ -1,31 +1,34 @@
 #include "control/services.h"
 
 #include <grpcpp/grpcpp.h>
+#include <unistd.h>
 
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/log.h"
+#include "base/status.h"
 #include "control/codec.h"
+#include "control/convergence_stream.h"
+#include "control/grpc_status.h"
 #include "proto/daxvmm/v1/daxvmm.grpc.pb.h"
 
 namespace daxvmm::control {
 namespace {
 
-// An error travels in the trailers, which gRPC refuses above 8 KiB: a longer text would hide the error itself.
-constexpr size_t kMaxErrorText = 1024;
 // How often a list of files is taken anew because the policy changed meanwhile.
 constexpr int kListAttempts = 8;
 
-// The codes of Abseil and gRPC have the same numbers.
-grpc::Status ToGrpc(const absl::Status& status) {
-  if (status.ok()) return grpc::Status::OK;
-  std::string text(status.message());
-  if (text.size() > kMaxErrorText) text = text.substr(0, kMaxErrorText) + "...";
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), EscapeNonUtf8(text));
+// Who may connect (control_server.cc): this user and root. gRPC does not tell which of them a call is from.
+std::string Requester() {
+  const uid_t self = geteuid();
+  return absl::StrCat("control socket, uid ", self, self == 0 ? "" : " or 0");
 }
 
-// Nothing here waits for the guest, so each call is answered where it arrives.
 grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const absl::Status& status) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(ToGrpc(status));
@@ -34,7 +37,8 @@ grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const abs
 
 class DaxPolicyService final : public v1::DaxPolicyService::CallbackService {
  public:
-  explicit DaxPolicyService(Controller* controller) : controller_(controller) {}
+  DaxPolicyService(Controller* controller, ConvergenceHub* hub, CallThread* calls)
+      : controller_(controller), hub_(hub), calls_(calls) {}
 
   grpc::ServerUnaryReactor* GetPolicy(grpc::CallbackServerContext* context, const v1::GetPolicyRequest* request,
                                       v1::GetPolicyResponse* response) override {
@@ -42,23 +46,88 @@ class DaxPolicyService final : public v1::DaxPolicyService::CallbackService {
     return Answer(context, absl::OkStatus());
   }
 
+  // Changes are compiled, which may take half a second for the worst of policies.
   grpc::ServerUnaryReactor* SetPolicy(grpc::CallbackServerContext* context, const v1::SetPolicyRequest* request,
                                       v1::SetPolicyResponse* response) override {
-    const auto command = DecodeSetPolicy(*request);
-    if (!command.ok()) return Answer(context, command.status());
-    const auto generation = controller_->SetPolicy(command->policy, command->expected_generation);
-    if (!generation.ok()) return Answer(context, generation.status());
-    LOG(kInfo) << "control: policy generation " << *generation << " is in force";
-    response->set_generation(*generation);
+    return AnswerLater(context, [this, request, response]() -> absl::Status {
+      ASSIGN_OR_RETURN(SetPolicyCommand command, DecodeSetPolicy(*request));
+      command.options.requester = Requester();
+      return Changed(controller_->SetPolicy(command.policy, command.options), response);
+    });
+  }
+
+  grpc::ServerUnaryReactor* ListPolicyHistory(grpc::CallbackServerContext* context,
+                                              const v1::ListPolicyHistoryRequest* request,
+                                              v1::ListPolicyHistoryResponse* response) override {
+    EncodeHistory(controller_->PolicyHistory(), response);
     return Answer(context, absl::OkStatus());
+  }
+
+  grpc::ServerUnaryReactor* SetFileOverride(grpc::CallbackServerContext* context,
+                                            const v1::SetFileOverrideRequest* request,
+                                            v1::SetFileOverrideResponse* response) override {
+    return AnswerLater(context, [this, request, response]() -> absl::Status {
+      ASSIGN_OR_RETURN(SetOverrideCommand command, DecodeSetOverride(*request, absl::Now()));
+      command.options.requester = Requester();
+      return Changed(controller_->SetOverride(command.override, command.options), response);
+    });
+  }
+
+  grpc::ServerUnaryReactor* ClearFileOverride(grpc::CallbackServerContext* context,
+                                              const v1::ClearFileOverrideRequest* request,
+                                              v1::ClearFileOverrideResponse* response) override {
+    return AnswerLater(context, [this, request, response]() -> absl::Status {
+      ASSIGN_OR_RETURN(ClearOverrideCommand command, DecodeClearOverride(*request));
+      command.options.requester = Requester();
+      return Changed(controller_->ClearOverride(command.file, command.options), response);
+    });
+  }
+
+  grpc::ServerUnaryReactor* ExplainFile(grpc::CallbackServerContext* context, const v1::ExplainFileRequest* request,
+                                        v1::ExplainFileResponse* response) override {
+    return AnswerLater(context, [this, request, response] { return Explain(*request, response); });
   }
 
   grpc::ServerUnaryReactor* ListFiles(grpc::CallbackServerContext* context, const v1::ListFilesRequest* request,
                                       v1::ListFilesResponse* response) override {
-    return Answer(context, List(*request, response));
+    return AnswerLater(context, [this, request, response] { return List(*request, response); });
+  }
+
+  grpc::ServerWriteReactor<v1::WatchConvergenceResponse>* WatchConvergence(
+      grpc::CallbackServerContext* context, const v1::WatchConvergenceRequest* request) override {
+    return ConvergenceStream::Start(hub_, *request);
   }
 
  private:
+  template <typename Response>
+  absl::Status Changed(const absl::StatusOr<PolicyChange>& change, Response* response) {
+    if (!change.ok()) return change.status();
+    LOG(kInfo) << "control: policy generation " << change->generation << " is in force";
+    hub_->CountSoon();
+    response->set_generation(change->generation);
+    EncodeBound(*change, response->mutable_bound());
+    return absl::OkStatus();
+  }
+
+  // Context, request and response live until the reactor has finished.
+  grpc::ServerUnaryReactor* AnswerLater(grpc::CallbackServerContext* context, std::function<absl::Status()> work) {
+    grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+    calls_->Post([context, reactor, work = std::move(work)](const absl::Status& status) {
+      const bool wanted = status.ok() && !context->IsCancelled();
+      reactor->Finish(ToGrpc(wanted ? work() : status.ok() ? absl::CancelledError("nobody waits any more") : status));
+    });
+    return reactor;
+  }
+
+  absl::Status Explain(const v1::ExplainFileRequest& request, v1::ExplainFileResponse* response) {
+    const auto file = DecodeExplain(request);
+    if (!file.ok()) return file.status();
+    const auto explanation = controller_->Explain(*file);
+    if (!explanation.ok()) return explanation.status();
+    EncodeExplanation(*explanation, response);
+    return absl::OkStatus();
+  }
+
   absl::Status List(const v1::ListFilesRequest& request, v1::ListFilesResponse* response) {
     const auto share = DecodeShare(request.share());
     if (!share.ok()) return share.status();
@@ -73,6 +142,8 @@ class DaxPolicyService final : public v1::DaxPolicyService::CallbackService {
   }
 
   Controller* const controller_;
+  ConvergenceHub* const hub_;
+  CallThread* const calls_;
 };
 
 class DaxWindowService final : public v1::DaxWindowService::CallbackService {
@@ -95,8 +166,8 @@ class DaxWindowService final : public v1::DaxWindowService::CallbackService {
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> NewDaxPolicyService(Controller* controller) {
-  return std::make_unique<DaxPolicyService>(controller);
+std::unique_ptr<grpc::Service> NewDaxPolicyService(Controller* controller, ConvergenceHub* hub, CallThread* calls) {
+  return std::make_unique<DaxPolicyService>(controller, hub, calls);
 }
 
 std::unique_ptr<grpc::Service> NewDaxWindowService(Controller* controller) {

@@ -4,7 +4,9 @@
 
 #include <memory>
 
+#include "control/call_thread.h"
 #include "control/controller.h"
+#include "control/convergence_hub.h"
 
 namespace grpc {
 class Service;
@@ -12,9 +14,10 @@ class Service;
 
 namespace daxvmm::control {
 
-// `controller` must outlive the service, and the service the server that it is registered with. The calls are
-// answered on gRPC's threads. To destroy one, include <grpcpp/impl/service_type.h>.
-std::unique_ptr<grpc::Service> NewDaxPolicyService(Controller* controller);
+// All that is given must outlive the service, and the service the server that it is registered with. Calls are answered
+// on gRPC's threads, but for what takes long (lists, explanations, changes): that is done by `calls`, and counting by
+// the hub. To destroy a service, include <grpcpp/impl/service_type.h>.
+std::unique_ptr<grpc::Service> NewDaxPolicyService(Controller* controller, ConvergenceHub* hub, CallThread* calls);
 std::unique_ptr<grpc::Service> NewDaxWindowService(Controller* controller);
 
 // Full names, as health and reflection know them.

@@ -23,9 +23,9 @@ absl::Status OutsideWindow(WindowOffset at, ByteCount length) {
       absl::StrFormat("window range %#x of %#x bytes is unaligned, empty or outside", at.raw(), length.raw()));
 }
 
-// Lays inaccessible pages over the range: one mmap call, so there is no moment at which it is a hole.
-bool Reserve(std::byte* start, ByteCount length) {
-  return mmap(start, length.raw(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) !=
+// Lays anonymous pages over the range: one mmap call, so there is no moment at which it is a hole.
+bool Overlay(std::byte* start, ByteCount length, int protection) {
+  return mmap(start, length.raw(), protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) !=
          MAP_FAILED;
 }
 
@@ -79,7 +79,13 @@ absl::Status MappingWindow::Map(WindowOffset at, ByteCount length, int fd, FileO
 
 absl::Status MappingWindow::Unmap(WindowOffset at, ByteCount length) {
   if (!Contains(at, length)) return OutsideWindow(at, length);
-  if (!Reserve(host() + at.raw(), length)) return ErrnoStatus(errno, "mmap of a window's empty pages");
+  if (!Overlay(host() + at.raw(), length, PROT_NONE)) return ErrnoStatus(errno, "mmap of a window's empty pages");
+  return absl::OkStatus();
+}
+
+absl::Status MappingWindow::MapZeros(WindowOffset at, ByteCount length) {
+  if (!Contains(at, length)) return OutsideWindow(at, length);
+  if (!Overlay(host() + at.raw(), length, PROT_READ)) return ErrnoStatus(errno, "mmap of a window's zero pages");
   return absl::OkStatus();
 }
 

@@ -36,6 +36,10 @@ class [[nodiscard]] MappingWindow {
   // Back to PROT_NONE; idempotent.
   absl::Status Unmap(WindowOffset at, ByteCount length);
 
+  // Lays read-only zeros over the range: a load gives 0, a store faults. They take no memory of their own. Idempotent.
+  // Errors as for Map; the old state stands then.
+  absl::Status MapZeros(WindowOffset at, ByteCount length);
+
  private:
   explicit MappingWindow(Mapping reservation) : reservation_(std::move(reservation)) {}
   Mapping reservation_;

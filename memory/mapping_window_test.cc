@@ -190,6 +190,22 @@ TEST_F(MappingWindowTest, ReadOnlyPagesTakeNoStore) {
   EXPECT_TRUE(Store(0, 'x'));
 }
 
+TEST_F(MappingWindowTest, ZerosCanBeReadAndTakeNoStore) {
+  const UniqueFd fd = Letters('a', 4);
+  ASSERT_TRUE(Map(0, 4 * kPage, fd).ok());
+  ASSERT_TRUE(window_.MapZeros(WindowOffset(kPage), ByteCount(2 * kPage)).ok());
+  EXPECT_EQ(Pages(5), "a00d-");
+  EXPECT_FALSE(Store(kPage, 'x'));
+  EXPECT_TRUE(Store(3 * kPage, 'x'));
+  ASSERT_TRUE(window_.MapZeros(WindowOffset(kPage), ByteCount(2 * kPage)).ok());
+  ASSERT_TRUE(Map(2 * kPage, kPage, fd, kPage).ok());
+  EXPECT_EQ(Pages(4), "a0bx");
+  ASSERT_TRUE(Unmap(kPage, kPage).ok());
+  EXPECT_EQ(Pages(3), "a-b");
+  EXPECT_EQ(window_.MapZeros(WindowOffset(kSize), ByteCount(kPage)).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(window_.MapZeros(WindowOffset(1), ByteCount(kPage)).code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(MappingWindowTest, RefusesAnUnalignedOrImpossibleFileRange) {
   const UniqueFd file = Letters('a', 1);
   for (uint64_t from :

@@ -46,6 +46,11 @@ absl::Status ValidateShare(const ShareConfig& share) {
     return absl::InvalidArgumentError(absl::StrCat(
         "share: tag '", share.tag, "': dax-window=", FormatSize(share.dax_window), " is not a multiple of 2 MiB"));
   }
+  if (!share.dax_quota.IsMultipleOf(kDaxRangeSize) || share.dax_quota > share.dax_window) {
+    return absl::InvalidArgumentError(absl::StrCat("share: tag '", share.tag,
+                                                   "': dax-quota=", FormatSize(share.dax_quota),
+                                                   " is not a multiple of 2 MiB up to the size of dax-window"));
+  }
   return ValidateTogether(share);
 }
 
@@ -80,6 +85,14 @@ absl::Status Validate(const MachineConfig& config) {
     }
   }
   return absl::OkStatus();
+}
+
+dax::Policy ComposePolicy(const MachineConfig& config, const dax::Policy& policy) {
+  dax::Policy composed = policy;
+  for (auto share = config.shares.rbegin(); share != config.shares.rend(); ++share) {
+    if (share->policy.has_value()) composed = dax::PrependForShare(composed, share->tag, *share->policy);
+  }
+  return composed;
 }
 
 }  // namespace daxvmm::vmm

@@ -19,6 +19,8 @@ struct ShareConfig {
   fs::ShareOptions options;
   std::string tag;       // 1 to 36 bytes, without a newline; unique in the machine
   ByteCount dax_window;  // a multiple of 2 MiB; 0: no window, hence no DAX
+  // As much of the window is for files that become DAX; a multiple of 2 MiB, at most the window; 0: all of it.
+  ByteCount dax_quota;
   // Rules that stand before the machine's for files of this share.
   std::optional<dax::Policy> policy;
 };
@@ -31,6 +33,9 @@ struct MachineConfig {
   ByteCount memory = MiB(512);
   std::vector<ShareConfig> shares;
   dax::Policy policy = dax::DefaultPolicy();
+  // Where `policy` was read from, if somebody watches that file and tells the machine of its changes; empty: nobody
+  // does. While it is not empty, a policy from the control plane has to be forced.
+  std::string policy_file;
   std::string kvm_path = "/dev/kvm";
 };
 
@@ -41,6 +46,9 @@ inline constexpr ByteCount kMaxMemory = GiB(1024);
 // What can be said without opening anything. INVALID_ARGUMENT whose message begins with the name of the field at fault
 // as the command line spells it, without dashes: "mem: ...", "share: tag 'x': ...".
 absl::Status Validate(const MachineConfig& config);
+
+// One list: each share's rules, in the order of the shares, before those of `policy`, the machine's.
+dax::Policy ComposePolicy(const MachineConfig& config, const dax::Policy& policy);
 
 }  // namespace daxvmm::vmm
 

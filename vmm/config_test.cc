@@ -46,6 +46,10 @@ TEST(ConfigTest, NamesTheFieldAtFault) {
   EXPECT_EQ(broken([](auto& c) { c.shares[0].tag = "a\nb"; }), "share: tag= must not contain a newline or a NUL byte");
   EXPECT_EQ(broken([](auto& c) { c.shares[0].dax_window = MiB(3); }),
             "share: tag 'data': dax-window=3 MiB is not a multiple of 2 MiB");
+  EXPECT_EQ(broken([](auto& c) { c.shares[0].dax_quota = MiB(3); }),
+            "share: tag 'data': dax-quota=3 MiB is not a multiple of 2 MiB up to the size of dax-window");
+  EXPECT_EQ(broken([](auto& c) { c.shares[0].dax_quota = MiB(66); }),
+            "share: tag 'data': dax-quota=66 MiB is not a multiple of 2 MiB up to the size of dax-window");
   EXPECT_EQ(broken([](auto& c) { c.shares.push_back(c.shares[0]); }), "share: tag 'data' is given twice");
 }
 

@@ -21,15 +21,6 @@ absl::Status Prefix(const absl::Status& status, absl::string_view prefix) {
   return absl::Status(status.code(), absl::StrCat(prefix, status.message()));
 }
 
-// One list: each share's rules, in the order of the shares, before the machine's.
-dax::Policy ComposePolicy(const MachineConfig& config) {
-  dax::Policy policy = config.policy;
-  for (auto share = config.shares.rbegin(); share != config.shares.rend(); ++share) {
-    if (share->policy.has_value()) policy = dax::PrependForShare(policy, share->tag, *share->policy);
-  }
-  return policy;
-}
-
 // What one share may hold, so that all of them together leave the process a quarter of its descriptors. 0: as the share
 // decides by itself.
 uint64_t DescriptorsPerShare(size_t shares) {
@@ -38,11 +29,16 @@ uint64_t DescriptorsPerShare(size_t shares) {
   return limit.rlim_cur / 4 * 3 / shares;
 }
 
+dax::PolicySource StartSource(const MachineConfig& config) {
+  if (config.policy_file.empty()) return {.kind = dax::SourceKind::kStart, .detail = ""};
+  return {.kind = dax::SourceKind::kFile, .detail = config.policy_file};
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Machine>> Machine::Create(const MachineConfig& config, ConsoleHooks console) {
   RETURN_IF_ERROR(Validate(config));
-  dax::Policy policy = ComposePolicy(config);
+  dax::Policy policy = ComposePolicy(config, config.policy);
   if (absl::Status status = dax::Validate(policy); !status.ok()) return Prefix(status, "policy: ");
   ASSIGN_OR_RETURN(KvmSystem kvm, KvmSystem::Open(config.kvm_path));
   ASSIGN_OR_RETURN(KvmVm vm, kvm.CreateVm());
@@ -53,6 +49,7 @@ absl::StatusOr<std::unique_ptr<Machine>> Machine::Create(const MachineConfig& co
   std::unique_ptr<Machine> machine(new Machine(config, std::move(console), std::move(vm), std::move(policy),
                                                std::move(first_entry), std::move(end_event), std::move(power_button),
                                                std::move(serial_interrupt)));
+  if (!config.policy_file.empty()) machine->policy_.SetWatchedFile(config.policy_file);
   RETURN_IF_ERROR(machine->Build(kvm));
   return machine;
 }
@@ -60,7 +57,7 @@ absl::StatusOr<std::unique_ptr<Machine>> Machine::Create(const MachineConfig& co
 Machine::Machine(const MachineConfig& config, ConsoleHooks console, KvmVm vm, dax::Policy policy, EventFd first_entry,
                  EventFd end_event, EventFd power_button, EventFd serial_interrupt)
     : config_(config),
-      policy_(std::move(policy)),
+      policy_(std::move(policy), StartSource(config)),
       first_entry_(std::move(first_entry)),
       end_event_(std::move(end_event)),
       power_button_(std::move(power_button)),
@@ -140,6 +137,7 @@ absl::Status Machine::BuildShares() {
     options.tag = config.tag;
     options.share = config.options;
     if (options.share.max_descriptors == 0) options.share.max_descriptors = descriptors;
+    options.dax_quota = config.dax_quota;
     if (windows_[i] != nullptr) options.window = virtio_fs::WindowPlace{windows_[i].get(), plan_.windows[i].base};
     Share share;
     share.window = windows_[i].get();
@@ -149,13 +147,12 @@ absl::Status Machine::BuildShares() {
     share.device = *std::move(device);
     ASSIGN_OR_RETURN(share.slot,
                      VirtioSlot::Create(static_cast<unsigned>(i), share.device.get(), &*memory_, &vm_, &mmio_));
-    if (const dax::Window* window = share.device->window(); window != nullptr) {
+    if (dax::Window* window = share.device->window(); window != nullptr) {
       guard_.Add({.name = config.tag,
                   .base = plan_.windows[i].base,
                   .size = plan_.windows[i].size,
                   .read_only = config.options.read_only,
-                  .describe_unusable = [window] { return window->DescribeUnusable(); },
-                  .describe_at = [window](WindowOffset at) { return window->Describe(at); }});
+                  .owner = window});
     }
     shares_.push_back(std::move(share));
   }
@@ -190,7 +187,8 @@ absl::Status Machine::BuildVcpus(const KvmSystem& kvm, std::span<const kvm_cpuid
     ASSIGN_OR_RETURN(KvmVcpu vcpu, vm_.CreateVcpu(i));
     RETURN_IF_ERROR(SetUpVcpu(&vcpu, ChooseCpuid(cpuid, i, options)));
     if (i == 0) RETURN_IF_ERROR(SetUpBootVcpu(&vcpu, state));
-    vcpus_.emplace_back(new Vcpu(i, std::move(vcpu), &mmio_, &ports_, this));
+    vcpus_.emplace_back(
+        new Vcpu(i, std::move(vcpu), {.mmio = &mmio_, .ports = &ports_, .memory = &*memory_, .guard = &guard_}, this));
   }
   return absl::OkStatus();
 }

@@ -30,6 +30,7 @@
 #include "vmm/guest_end.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/memory_plan.h"
+#include "vmm/override_expiry.h"
 #include "vmm/vcpu.h"
 #include "vmm/virtio_slot.h"
 #include "vmm/window_guard.h"
@@ -79,9 +80,24 @@ class Machine final : public control::Controller, private VcpuEnvironment {
 
   // control::Controller
   control::PolicyState GetPolicy() const override;
-  absl::StatusOr<uint64_t> SetPolicy(const dax::Policy& policy, std::optional<uint64_t> expected_generation) override;
+  absl::StatusOr<control::PolicyChange> SetPolicy(const dax::Policy& policy,
+                                                  const control::PolicySetOptions& options) override;
+  absl::StatusOr<control::PolicyChange> SetOverride(const dax::Override& override,
+                                                    const control::PolicySetOptions& options) override;
+  absl::StatusOr<control::PolicyChange> ClearOverride(const control::FileRef& file,
+                                                      const control::PolicySetOptions& options) override;
+  std::vector<dax::PolicyHistoryEntry> PolicyHistory() const override;
+  absl::StatusOr<control::Explanation> Explain(const control::FileRef& file) const override;
   absl::StatusOr<std::vector<control::LiveFile>> ListFiles(const std::string& share_tag) const override;
+  absl::StatusOr<control::ConvergenceCounts> GetConvergence(const std::string& share_tag) const override;
   absl::StatusOr<std::vector<control::WindowUse>> GetWindows(const std::string& share_tag) const override;
+
+  // A watched policy file, of which somebody else tells (control/policy_file_watch.h). Any thread.
+  // The policy is that of the file, before the rules of shares are put in front of it. Wins over whatever is in force.
+  // INVALID_ARGUMENT if both together are no valid policy.
+  absl::StatusOr<control::PolicyChange> SetPolicyFromFile(const dax::Policy& policy);
+  // Why the file's present content is not in force; OK: it is.
+  void ReportPolicyFile(const absl::Status& error);
 
  private:
   struct Share {
@@ -100,12 +116,10 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   // The shares of a tag, or all for an empty one; NOT_FOUND for an unknown one.
   absl::StatusOr<std::vector<const Share*>> SelectShares(const std::string& tag) const;
   control::WindowUse UseOf(const Share& share) const;
+  // With the bound that the shares' time-outs set.
+  absl::StatusOr<control::PolicyChange> ToChange(const absl::StatusOr<uint64_t>& generation) const;
 
   // VcpuEnvironment
-  bool HandleUnbackedAccess(GuestPhysAddr at, bool write) override { return guard_.HandleUnbackedAccess(at, write); }
-  std::string DescribeUnusableMemory(std::optional<GuestPhysAddr> at) override {
-    return at.has_value() ? guard_.DescribeAt(*at) : guard_.Describe();
-  }
   void EndGuest(GuestEnd end) override;
   void FirstEntry(unsigned index) override;
 
@@ -113,12 +127,14 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   // (transport, then device with its workers), platform devices, memory, and last the virtual machine.
   const MachineConfig config_;
   dax::PolicyStore policy_;
+  OverrideExpiry override_expiry_{&policy_};
   const EventFd first_entry_;
   const EventFd end_event_;
   const EventFd power_button_;
   const EventFd serial_interrupt_;
   mutable Mutex mu_;
   std::optional<GuestEnd> end_ ABSL_GUARDED_BY(mu_);
+  std::optional<control::PolicyFileError> policy_file_error_ ABSL_GUARDED_BY(mu_);
 
   KvmVm vm_;
   MemoryPlan plan_;

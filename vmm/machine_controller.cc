@@ -1,9 +1,14 @@
 // The machine as the control plane sees it.
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <tuple>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
 #include "base/status.h"
 #include "vmm/machine.h"
 
@@ -24,34 +29,164 @@ control::MountMode ToMountMode(fuse::ClientDaxMode mode) {
   return control::MountMode::kNotMounted;
 }
 
+control::Convergence ToControl(dax::Convergence state) {
+  switch (state) {
+    case dax::Convergence::kConverged:
+      return control::Convergence::kConverged;
+    case dax::Convergence::kAttributesCached:
+      return control::Convergence::kAttributesCached;
+    case dax::Convergence::kChangesOnNextUse:
+      return control::Convergence::kChangesOnNextUse;
+    case dax::Convergence::kNoticedHeldOpen:
+      return control::Convergence::kNoticedHeldOpen;
+    case dax::Convergence::kNoticedStillHeld:
+      return control::Convergence::kNoticedStillHeld;
+    case dax::Convergence::kUnknown:
+      break;
+  }
+  return control::Convergence::kUnknown;
+}
+
 control::LiveFile ToControl(const std::string& tag, virtio_fs::LiveFile file) {
   control::LiveFile out;
   out.share_tag = tag;
   out.node_id = file.node.raw();
   out.path = std::move(file.path);
   out.size = file.size;
-  out.decision_dax = file.decision_dax;
-  out.decision_rule = std::move(file.decision_rule);
-  out.told_dax = file.told_dax;
-  out.told_generation = file.told_generation;
+  out.decision_dax = file.report.policy.dax;
+  out.decision_rule = std::move(file.report.policy.rule);
+  out.reason = std::move(file.report.policy.reason);
+  out.overridden = file.report.policy.overridden;
+  out.told_dax = file.report.told_dax;
+  out.told_generation = file.report.told_generation;
+  out.convergence = ToControl(file.report.convergence.what);
+  out.attributes_left = absl::FromChrono(file.report.convergence.attributes_left);
   out.open = file.open;
-  out.mapped_chunks = file.mapped_chunks;
-  out.setup_mappings = file.setup_mappings;
+  out.mapped_chunks = file.use.chunks;
+  out.setup_mappings = file.report.setup_mappings;
+  out.unmaps = file.use.unmaps;
   out.reads = file.reads;
   out.writes = file.writes;
+  out.mapped_against_policy = file.report.against_policy;
   return out;
+}
+
+const char* YesNo(bool value) { return value ? "yes" : "no"; }
+
+std::vector<control::FactLine> FactLines(const virtio_fs::FileExplanation& file, bool read_only) {
+  return {{"path", file.path},
+          {"regular file", YesNo(S_ISREG(file.mode))},
+          {"size", absl::StrCat(file.size.raw())},
+          {"mode", absl::StrFormat("%04o", file.mode & 07777)},
+          {"owner", absl::StrCat(file.uid, ":", file.gid)},
+          {"dax hint", YesNo(file.dax_hint)},
+          {"file capabilities", YesNo(file.security_capability)},
+          {"huge pages", YesNo(file.huge_pages)},
+          {"read-only share", YesNo(read_only)}};
+}
+
+dax::PolicyStore::SetOptions ToStore(const control::PolicySetOptions& options) {
+  return {.source = {.kind = dax::SourceKind::kRequest, .detail = options.requester},
+          .expected_generation = options.expected_generation,
+          .force = options.force};
 }
 
 }  // namespace
 
-control::PolicyState Machine::GetPolicy() const {
-  const auto snapshot = policy_.Get();
-  return {snapshot->generation, snapshot->compiled->policy()};
+absl::StatusOr<control::PolicyChange> Machine::ToChange(const absl::StatusOr<uint64_t>& generation) const {
+  if (!generation.ok()) return generation.status();
+  control::PolicyChange change{.generation = *generation};
+  for (const Share& share : shares_) {
+    if (share.window == nullptr) continue;
+    change.attribute_timeout = std::max(change.attribute_timeout, share.device->attribute_timeout());
+  }
+  return change;
 }
 
-absl::StatusOr<uint64_t> Machine::SetPolicy(const dax::Policy& policy, std::optional<uint64_t> expected_generation) {
-  return policy_.Set(policy,
-                     {.source = {.kind = dax::SourceKind::kRequest}, .expected_generation = expected_generation});
+control::PolicyState Machine::GetPolicy() const {
+  const auto snapshot = policy_.Get();
+  control::PolicyState state;
+  state.generation = snapshot->generation;
+  state.policy = snapshot->compiled->policy();
+  state.overrides = snapshot->compiled->overrides();
+  state.source = snapshot->source;
+  state.since = snapshot->since;
+  state.watched_file = policy_.watched_file();
+  MutexLock lock(&mu_);
+  state.watched_file_error = policy_file_error_;
+  return state;
+}
+
+absl::StatusOr<control::PolicyChange> Machine::SetPolicy(const dax::Policy& policy,
+                                                         const control::PolicySetOptions& options) {
+  return ToChange(policy_.Set(policy, ToStore(options)));
+}
+
+absl::StatusOr<control::PolicyChange> Machine::SetOverride(const dax::Override& override,
+                                                           const control::PolicySetOptions& options) {
+  RETURN_IF_ERROR(SelectShares(override.share_tag).status());
+  const absl::StatusOr<uint64_t> generation = policy_.SetOverride(override, ToStore(options));
+  if (generation.ok()) override_expiry_.Changed();
+  return ToChange(generation);
+}
+
+absl::StatusOr<control::PolicyChange> Machine::ClearOverride(const control::FileRef& file,
+                                                             const control::PolicySetOptions& options) {
+  dax::OverriddenFile overridden;
+  if (const uint64_t* node = std::get_if<uint64_t>(&file.file)) {
+    overridden = NodeId(*node);
+  } else {
+    overridden = std::get<std::string>(file.file);
+  }
+  return ToChange(policy_.ClearOverride(file.share_tag, overridden, ToStore(options)));
+}
+
+std::vector<dax::PolicyHistoryEntry> Machine::PolicyHistory() const { return policy_.History(); }
+
+absl::StatusOr<control::Explanation> Machine::Explain(const control::FileRef& file) const {
+  if (file.share_tag.empty()) return absl::InvalidArgumentError("share: missing");
+  ASSIGN_OR_RETURN(const std::vector<const Share*> shares, SelectShares(file.share_tag));
+  const virtio_fs::VirtioFsDevice& device = *shares.front()->device;
+  const auto* const node = std::get_if<uint64_t>(&file.file);
+  ASSIGN_OR_RETURN(virtio_fs::FileExplanation found,
+                   node != nullptr ? device.Explain(NodeId(*node)) : device.Explain(std::get<std::string>(file.file)));
+  control::Explanation out;
+  out.share_tag = file.share_tag;
+  out.path = found.path;
+  out.facts = FactLines(found, device.read_only());
+  for (dax::CompiledPolicy::Step& step : found.steps) {
+    out.steps.push_back({.rule = std::move(step.rule), .matched = step.matched, .why = std::move(step.why)});
+  }
+  out.dax = found.answer.dax;
+  out.rule = found.answer.rule;
+  out.reason = found.answer.reason;
+  out.generation = found.answer.generation;
+  if (!found.live.has_value()) return out;
+  const dax::InodeReport& report = found.live->report;
+  out.live = true;
+  out.node_id = found.live->node.raw();
+  out.told_dax = report.told_dax;
+  out.convergence = ToControl(report.convergence.what);
+  out.attributes_left = absl::FromChrono(report.convergence.attributes_left);
+  return out;
+}
+
+absl::StatusOr<control::ConvergenceCounts> Machine::GetConvergence(const std::string& share_tag) const {
+  ASSIGN_OR_RETURN(const std::vector<const Share*> shares, SelectShares(share_tag));
+  control::ConvergenceCounts counts;
+  // Decisions under a later generation may be among them; the next count then shows that one.
+  counts.generation = policy_.generation();
+  for (const Share* share : shares) {
+    const dax::ConvergenceCounts of_share = share->device->CountConvergence();
+    counts.converged += of_share.converged;
+    counts.attributes_cached += of_share.attributes_cached;
+    counts.changes_on_next_use += of_share.changes_on_next_use;
+    counts.noticed_held_open += of_share.noticed_held_open;
+    counts.noticed_still_held += of_share.noticed_still_held;
+    counts.unknown += of_share.unknown;
+    counts.longest_wait = std::max(counts.longest_wait, absl::FromChrono(of_share.longest_left));
+  }
+  return counts;
 }
 
 absl::StatusOr<std::vector<const Machine::Share*>> Machine::SelectShares(const std::string& tag) const {
@@ -95,6 +230,22 @@ control::WindowUse Machine::UseOf(const Share& share) const {
   use.unmaps = stats.unmaps;
   use.rejected = stats.rejected;
   use.dropped_stores = guard_.dropped_stores(use.guest_base);
+  const auto rates = [](const dax::EventRates& from, double* to) {
+    to[0] = from.last_1s;
+    to[1] = from.last_10s;
+    to[2] = from.last_60s;
+  };
+  rates(stats.map_rates, use.maps_per_second);
+  rates(stats.unmap_rates, use.unmaps_per_second);
+  use.reused_soon = stats.reused_soon;
+  use.repairs = stats.repairs;
+  use.restores = stats.restores;
+  use.stores_past_end = stats.stores_past_end;
+  use.files_extended = stats.files_extended;
+  use.against_policy = share.device->states().mapped_against_policy();
+  use.denied = share.device->states().denied();
+  use.quota = share.device->dax_quota();
+  use.quota_reached = share.device->states().quota_reached();
   return use;
 }
 

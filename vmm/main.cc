@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,6 +22,8 @@
 #include "base/unique_fd.h"
 #include "base/version.h"
 #include "control/control_socket.h"
+#include "control/policy_file.h"
+#include "control/policy_file_watch.h"
 #include "control/server_loader.h"
 #include "vmm/console.h"
 #include "vmm/machine.h"
@@ -48,6 +51,10 @@ int UsageError(std::string message) {
 // or the name of an ioctl.
 std::string AsFlagError(const absl::Status& status, const MachineConfig& config) {
   std::string message(status.message());
+  if (!config.policy_file.empty() && absl::StartsWith(message, "policy: ")) {
+    return absl::StrCat("--policy-file: ", config.policy_file,
+                        ": with the rules of shares in front: ", message.substr(message.find(' ') + 1));
+  }
   if (absl::StartsWith(message, config.kvm_path + ": ") || absl::StartsWith(message, "KVM_")) {
     return absl::StrCat("--kvm: ", message);
   }
@@ -151,6 +158,30 @@ class Runner {
   std::chrono::steady_clock::time_point next_press_;  // once give_up_ is set
 };
 
+// The policy file at start, and what is needed to read it again.
+struct PolicyFile {
+  control::PolicyParser parser;
+  std::string content;
+};
+
+// Reads the file into `machine->policy`.
+absl::StatusOr<PolicyFile> ReadPolicyFile(const std::string& control_library, MachineConfig* machine) {
+  ASSIGN_OR_RETURN(control::PolicyParser parser, control::PolicyParser::Load(control_library));
+  ASSIGN_OR_RETURN(std::string content, control::ReadPolicyFile(machine->policy_file));
+  ASSIGN_OR_RETURN(machine->policy, parser.Parse(content, machine->policy_file));
+  return PolicyFile{parser, std::move(content)};
+}
+
+absl::StatusOr<std::unique_ptr<control::PolicyFileWatch>> WatchPolicyFile(const PolicyFile& file,
+                                                                          const std::string& path, Machine* machine) {
+  return control::PolicyFileWatch::Start(
+      {.path = path,
+       .known_content = file.content,
+       .parse = [parser = file.parser, path](absl::string_view text) { return parser.Parse(text, path); },
+       .take = [machine](const dax::Policy& policy) { return machine->SetPolicyFromFile(policy).status(); },
+       .report = [machine](const absl::Status& error) { machine->ReportPolicyFile(error); }});
+}
+
 // What can go wrong before the guest runs ends here, with nothing left behind.
 int RunMachine(const RunOptions& options) {
   SetLogLevel(options.log_level);
@@ -158,12 +189,24 @@ int RunMachine(const RunOptions& options) {
   absl::StatusOr<UniqueFd> signals = TakeSignals();
   if (!signals.ok()) return UsageError(std::string(signals.status().message()));
 
-  std::optional<control::ControlSocket> socket;
+  MachineConfig config = options.machine;
   std::string control_library;
-  if (!options.control.empty()) {
+  if (!options.control.empty() || !config.policy_file.empty()) {
     absl::StatusOr<std::string> library = control::LocateControlLibrary();
-    if (!library.ok()) return UsageError(absl::StrCat("--control: ", library.status().message()));
+    if (!library.ok()) {
+      return UsageError(
+          absl::StrCat(options.control.empty() ? "--policy-file: " : "--control: ", library.status().message()));
+    }
     control_library = *std::move(library);
+  }
+  std::optional<PolicyFile> policy_file;
+  if (!config.policy_file.empty()) {
+    absl::StatusOr<PolicyFile> read = ReadPolicyFile(control_library, &config);
+    if (!read.ok()) return UsageError(absl::StrCat("--policy-file: ", read.status().message()));
+    policy_file = *std::move(read);
+  }
+  std::optional<control::ControlSocket> socket;
+  if (!options.control.empty()) {
     absl::StatusOr<control::ControlSocket> bound = control::ControlSocket::Bind(options.control);
     if (!bound.ok()) return UsageError(std::string(bound.status().message()));
     socket = *std::move(bound);
@@ -172,9 +215,9 @@ int RunMachine(const RunOptions& options) {
   // Made once there is a machine to take its input; no vCPU runs before.
   std::unique_ptr<Console> console;
   absl::StatusOr<std::unique_ptr<Machine>> machine =
-      Machine::Create(options.machine, {.output = [&console](std::span<const uint8_t> data) { console->Output(data); },
-                                        .input_room = [&console] { console->InputRoomAvailable(); }});
-  if (!machine.ok()) return UsageError(AsFlagError(machine.status(), options.machine));
+      Machine::Create(config, {.output = [&console](std::span<const uint8_t> data) { console->Output(data); },
+                               .input_room = [&console] { console->InputRoomAvailable(); }});
+  if (!machine.ok()) return UsageError(AsFlagError(machine.status(), config));
   Machine* const to = machine->get();
   RawTerminal terminal(STDIN_FILENO);
   absl::StatusOr<std::unique_ptr<Console>> made =
@@ -185,12 +228,20 @@ int RunMachine(const RunOptions& options) {
   if (!made.ok()) return UsageError(std::string(made.status().message()));
   console = *std::move(made);
 
+  std::unique_ptr<control::PolicyFileWatch> watch;
+  if (policy_file.has_value()) {
+    auto started = WatchPolicyFile(*policy_file, config.policy_file, to);
+    if (!started.ok()) return UsageError(absl::StrCat("--policy-file: ", started.status().message()));
+    watch = *std::move(started);
+  }
+
   Runner runner(options, to, &terminal, *std::move(signals));
   const absl::Status status = runner.Run(&socket, control_library);
   if (!status.ok()) to->Stop("");
   const std::optional<GuestEnd> end = to->end();
   // A vCPU may be waiting for the console: let it go. Then nothing is added to what the console still has to print.
   console->ReleaseWriters();
+  watch.reset();
   to->Halt();
   console.reset();
   if (!status.ok()) {

@@ -5,10 +5,12 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "base/command_line.h"
 #include "base/size_text.h"
 #include "base/status.h"
+#include "devices/virtio_fs/dax/policy_names.h"
 #include "devices/virtio_fs/fs/share_option_text.h"
 #include "vmm/layout.h"
 
@@ -52,6 +54,14 @@ absl::Status SetLogLevelText(absl::string_view text, LogLevel* level) {
   return absl::OkStatus();
 }
 
+std::string PolicyNameLines() {
+  std::string lines;
+  for (const dax::PolicyName& name : dax::PolicyNames()) {
+    absl::StrAppendFormat(&lines, "%-26s  %s\n", name.spelling, name.meaning);
+  }
+  return lines;
+}
+
 std::vector<FlagSpec> Flags(RunOptions* options) {
   MachineConfig* machine = &options->machine;
   return {
@@ -77,6 +87,7 @@ std::vector<FlagSpec> Flags(RunOptions* options) {
                     "dax-window=SIZE           a DAX window, a multiple of 2 MiB: files that the policy allows are\n",
                     "                          mapped into the guest instead of copied. It costs the guest 1/64 of\n",
                     "                          SIZE in memory\n",
+                    "dax-quota=SIZE            once so much of the window is in use, no further file becomes DAX\n",
                     "policy=POLICY             rules for this share that stand before those of --policy\n",
                     fs::DescribeShareOptions(), "A comma in a value is written twice. May be given up to ",
                     layout::kMaxVirtioDevices, " times: one interrupt line each."),
@@ -86,13 +97,18 @@ std::vector<FlagSpec> Flags(RunOptions* options) {
          return absl::OkStatus();
        }},
       {"policy", "POLICY",
-       "Which files the guest may map (DAX), until changed by daxvmmctl policy set:\n"
-       "never, always, size[:SIZE] (files of at least SIZE, 32K if not given), inode (files with the persistent DAX\n"
-       "flag, see chattr +x). Default: size",
-       [machine](absl::string_view v) -> absl::Status {
+       absl::StrCat("Which files the guest may map (DAX), until changed by daxvmmctl policy set:\n", PolicyNameLines(),
+                    "Default: size"),
+       [machine, options](absl::string_view v) -> absl::Status {
          ASSIGN_OR_RETURN(machine->policy, dax::ParsePolicyName(v));
+         options->named_policy = true;
          return absl::OkStatus();
        }},
+      {"policy-file", "FILE",
+       "Instead of --policy: the policy of this file, a daxvmm.v1.Policy in protobuf's text format or in JSON (see\n"
+       "daxvmmctl policy get -o textproto), at start and whenever the file changes. While it is watched, daxvmmctl\n"
+       "policy set needs --force. A file that is wrong later on leaves the policy in force.",
+       [machine](absl::string_view v) { return SetNotEmpty(v, &machine->policy_file); }},
       {"control", "SOCKET", "Serve the control API (gRPC) on this Unix-domain socket, mode 0600; see daxvmmctl.",
        [options](absl::string_view v) { return SetNotEmpty(v, &options->control); }},
       {"shutdown-timeout", "SECONDS",
@@ -131,6 +147,11 @@ absl::StatusOr<ShareConfig> ParseShare(absl::string_view text) {
       absl::StatusOr<ByteCount> size = ParseSize(value);
       if (!size.ok()) return absl::InvalidArgumentError(absl::StrCat("dax-window=", size.status().message()));
       share.dax_window = *size;
+    } else if (absl::ConsumePrefix(&value, "dax-quota=")) {
+      absl::StatusOr<ByteCount> size = ParseSize(value);
+      if (!size.ok()) return absl::InvalidArgumentError(absl::StrCat("dax-quota=", size.status().message()));
+      if (*size == ByteCount(0)) return absl::InvalidArgumentError("dax-quota=0: use policy=never for no DAX at all");
+      share.dax_quota = *size;
     } else if (absl::ConsumePrefix(&value, "policy=")) {
       absl::StatusOr<dax::Policy> policy = dax::ParsePolicyName(value);
       if (!policy.ok()) return absl::InvalidArgumentError(absl::StrCat("policy=", policy.status().message()));
@@ -148,6 +169,9 @@ absl::StatusOr<RunOptions> ParseRunOptions(std::span<const char* const> argument
   ASSIGN_OR_RETURN(const std::vector<std::string> rest, ParseFlags(flags, arguments));
   if (options.help) return options;
   if (!rest.empty()) return absl::InvalidArgumentError(absl::StrCat("'", rest[0], "': run takes flags only"));
+  if (options.named_policy && !options.machine.policy_file.empty()) {
+    return absl::InvalidArgumentError("--policy-file: excludes --policy");
+  }
   if (absl::Status status = Validate(options.machine); !status.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("--", status.message()));
   }

@@ -16,6 +16,8 @@ namespace daxvmm::vmm {
 struct RunOptions {
   MachineConfig machine;
   std::string control;  // path of the control socket; empty: no control plane
+  // --policy was given; excludes `machine.policy_file`, of which nothing has been read yet.
+  bool named_policy = false;
   LogLevel log_level = LogLevel::kWarning;
   // How long the guest may take to power off after SIGTERM.
   std::chrono::seconds shutdown_timeout{30};

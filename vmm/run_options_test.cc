@@ -43,11 +43,25 @@ TEST(RunOptionsTest, TakesEveryFlag) {
   EXPECT_EQ(share.policy, dax::ParsePolicyName("always").value());
 }
 
+TEST(RunOptionsTest, APolicyFileIsOnlyNoted) {
+  const auto options = Parse({"--policy-file", "/no/such"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->machine.policy_file, "/no/such");
+}
+
 TEST(RunOptionsTest, ADoubledCommaIsAComma) {
   const auto share = ParseShare("path=/a,,b,tag=x,,");
   ASSERT_TRUE(share.ok()) << share.status();
   EXPECT_EQ(share->options.path, "/a,b");
   EXPECT_EQ(share->tag, "x,");
+}
+
+TEST(RunOptionsTest, AQuotaOfTheWindow) {
+  const auto share = ParseShare("path=/a,tag=x,dax-window=64M,dax-quota=32M");
+  ASSERT_TRUE(share.ok()) << share.status();
+  EXPECT_EQ(share->dax_quota, MiB(32));
+  EXPECT_EQ(ParseShare("path=/a,tag=x,dax-quota=0").status().message(),
+            "dax-quota=0: use policy=never for no DAX at all");
 }
 
 TEST(RunOptionsTest, AShareTakesTheOptionsOfTheFileServer) {
@@ -69,8 +83,8 @@ TEST(RunOptionsTest, HelpAsksForNothingElse) {
   const auto options = ParseRunOptions(arguments);
   ASSERT_TRUE(options.ok());
   EXPECT_TRUE(options->help);
-  for (const char* flag :
-       {"--kernel", "--share", "--control", "--policy", "Exit status", "dax-window=SIZE", "uid-map=", "xattr-map="}) {
+  for (const char* flag : {"--kernel", "--share", "--control", "--policy", "--policy-file", "Exit status",
+                           "dax-window=SIZE", "uid-map=", "xattr-map="}) {
     EXPECT_NE(RunHelp().find(flag), std::string::npos) << flag;
   }
 }
@@ -92,6 +106,8 @@ TEST(RunOptionsTest, ErrorsAreOneLineThatNamesTheFlag) {
   EXPECT_EQ(Error({"--share", "path=/a,tag=x,writeback,dax-window=2M"}).substr(0, 58),
             "--share: tag 'x': writeback does not go with dax-window: t");
   EXPECT_EQ(Error({"--policy", "sometimes"}).substr(0, 10), "--policy: ");
+  EXPECT_EQ(Error({"--policy-file", ""}), "--policy-file: must not be empty");
+  EXPECT_EQ(Error({"--policy-file", "p", "--policy", "size"}), "--policy-file: excludes --policy");
   EXPECT_EQ(Error({"--log-level", "loud"}), "--log-level: 'loud' is not one of debug, info, warning, error");
   EXPECT_EQ(Error({"--control", ""}), "--control: must not be empty");
   EXPECT_EQ(Error({"extra"}), "'extra': run takes flags only");

@@ -2,12 +2,14 @@
 
 #include <csignal>
 #include <ctime>
+#include <optional>
 #include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/log.h"
+#include "vmm/touched_pages.h"
 
 namespace daxvmm::vmm {
 namespace {
@@ -27,9 +29,8 @@ void DiscardPendingKick() {
 
 }  // namespace
 
-Vcpu::Vcpu(unsigned index, KvmVcpu kvm, const devices::Bus* mmio, const devices::Bus* ports,
-           VcpuEnvironment* environment)
-    : index_(index), kvm_(std::move(kvm)), mmio_(mmio), ports_(ports), environment_(environment) {}
+Vcpu::Vcpu(unsigned index, KvmVcpu kvm, const VcpuBuses& buses, VcpuEnvironment* environment)
+    : index_(index), kvm_(std::move(kvm)), buses_(buses), environment_(environment), mender_(buses.guard) {}
 
 Vcpu::~Vcpu() {
   RequestStop();
@@ -71,6 +72,7 @@ void Vcpu::Report() {
 void Vcpu::Loop() {
   environment_->FirstEntry(index_);
   while (!stop_.load(std::memory_order_acquire)) {
+    mender_.Entering();
     const int err = kvm_.Run();
     switch (err) {
       case 0:
@@ -83,11 +85,8 @@ void Vcpu::Loop() {
         if (report_.exchange(false, std::memory_order_acq_rel)) Report();
         break;
       case EFAULT:
-        // KVM could not reach the page behind a guest address, and does not say which address: the kernel's
-        // handling of a failed get_user_pages in kvm_handle_bad_page (Linux 6.1).
-        EndWithFault("touched guest memory that has nothing behind it",
-                     environment_->DescribeUnusableMemory(std::nullopt));
-        return;
+        if (!HandleUnreachablePage()) return;
+        break;
       default:
         environment_->EndGuest({GuestEndKind::kHostError, absl::StrCat("vCPU ", index_, ": KVM_RUN: ", strerror(err))});
         return;
@@ -131,6 +130,9 @@ bool Vcpu::HandleExit() {
                                                      index_, run.fail_entry.hardware_entry_failure_reason)});
       return false;
     case KVM_EXIT_INTERNAL_ERROR:
+      // How a KVM that emulates the instruction reports an atomic access to a page that it cannot reach. The vCPU
+      // stands before the instruction still.
+      if (run.internal.suberror == KVM_INTERNAL_ERROR_EMULATION && !MendTouchedPages().has_value()) return true;
       environment_->EndGuest({GuestEndKind::kHostError, absl::StrFormat("vCPU %d: KVM internal error %d%s", index_,
                                                                         run.internal.suberror, Where())});
       return false;
@@ -147,9 +149,9 @@ void Vcpu::HandleIo() {
   for (uint32_t i = 0; i < run.io.count; ++i, data += run.io.size) {
     const std::span<uint8_t> unit(data, run.io.size);
     if (run.io.direction == KVM_EXIT_IO_OUT) {
-      ports_->Write(run.io.port, unit);
+      buses_.ports->Write(run.io.port, unit);
     } else {
-      ports_->Read(run.io.port, unit);
+      buses_.ports->Read(run.io.port, unit);
     }
   }
 }
@@ -158,12 +160,26 @@ bool Vcpu::HandleMmio() {
   kvm_run& run = kvm_.state();
   const std::span<uint8_t> data(run.mmio.data, run.mmio.len);
   const bool write = run.mmio.is_write != 0;
-  if (write ? mmio_->Write(run.mmio.phys_addr, data) : mmio_->Read(run.mmio.phys_addr, data)) return true;
+  if (write ? buses_.mmio->Write(run.mmio.phys_addr, data) : buses_.mmio->Read(run.mmio.phys_addr, data)) return true;
   const GuestPhysAddr at(run.mmio.phys_addr);
-  if (environment_->HandleUnbackedAccess(at, write)) return true;
+  const std::optional<std::string> hopeless = buses_.guard->HandleUnbackedAccess(at, data, write);
+  if (!hopeless.has_value()) return true;
   EndWithFault(absl::StrFormat("%s guest-physical address 0x%x, which has nothing behind it",
                                write ? "stored to" : "loaded from", at.raw()),
-               environment_->DescribeUnusableMemory(at));
+               *hopeless);
+  return false;
+}
+
+std::optional<std::string> Vcpu::MendTouchedPages() {
+  return mender_.Handle(FindTouchedPages(&kvm_, *buses_.memory, mender_.suspicious()));
+}
+
+bool Vcpu::HandleUnreachablePage() {
+  // KVM does not say which page it was: the kernel's handling of a failed get_user_pages in kvm_handle_bad_page (Linux
+  // 6.1). The vCPU stands before the instruction that touched it.
+  const std::optional<std::string> hopeless = MendTouchedPages();
+  if (!hopeless.has_value()) return true;
+  EndWithFault("touched guest memory that has nothing behind it", *hopeless);
   return false;
 }
 

@@ -12,8 +12,11 @@
 #include "base/named_thread.h"
 #include "base/units.h"
 #include "devices/bus.h"
+#include "memory/guest_memory.h"
+#include "vmm/fault_mender.h"
 #include "vmm/guest_end.h"
 #include "vmm/kvm/kvm.h"
+#include "vmm/window_guard.h"
 
 namespace daxvmm::vmm {
 
@@ -21,22 +24,24 @@ namespace daxvmm::vmm {
 class VcpuEnvironment {
  public:
   virtual ~VcpuEnvironment() = default;
-  // The guest stored to / loaded from an address that KVM cannot back and no device answers. True: the access was
-  // dealt with (a dropped store to a read-only window) and the vCPU may go on.
-  virtual bool HandleUnbackedAccess(GuestPhysAddr at, bool write) = 0;
-  // What an operator should know when the guest touched a page that cannot be had: what lies at `at`, or, where KVM did
-  // not say which page it was, which window mappings reach beyond their files. A clause; empty if nothing is known.
-  virtual std::string DescribeUnusableMemory(std::optional<GuestPhysAddr> at) = 0;
   // The run is over. The first call counts. The vCPU that calls it stops running guest code at once.
   virtual void EndGuest(GuestEnd end) = 0;
   // This vCPU is about to enter the guest for the first time.
   virtual void FirstEntry(unsigned index) = 0;
 };
 
+// What the guest's accesses meet. All of it outlives the vCPUs, which share it.
+struct VcpuBuses {
+  const devices::Bus* mmio = nullptr;
+  const devices::Bus* ports = nullptr;
+  const memory::GuestMemory* memory = nullptr;  // to read the instruction of a vCPU that could not reach a page
+  WindowGuard* guard = nullptr;                 // decides on accesses that nothing else answers
+};
+
 class Vcpu {
  public:
-  // `mmio`, `ports` and `environment` must outlive the vCPU, whose registers must be set.
-  Vcpu(unsigned index, KvmVcpu kvm, const devices::Bus* mmio, const devices::Bus* ports, VcpuEnvironment* environment);
+  // The vCPU's registers must be set. `environment` outlives it.
+  Vcpu(unsigned index, KvmVcpu kvm, const VcpuBuses& buses, VcpuEnvironment* environment);
   ~Vcpu();
 
   // Starts the thread. INTERNAL or another code if KVM refuses the signal mask.
@@ -56,15 +61,19 @@ class Vcpu {
   bool HandleExit();
   void HandleIo();
   bool HandleMmio();
+  // KVM could not reach a page that the guest touched.
+  bool HandleUnreachablePage();
+  // nullopt: enter again. Else why the guest cannot go on; see FaultMender.
+  std::optional<std::string> MendTouchedPages();
   // `detail` may be empty.
   void EndWithFault(const std::string& what, const std::string& detail = "");
   std::string Where();
 
   const unsigned index_;
   KvmVcpu kvm_;
-  const devices::Bus* const mmio_;
-  const devices::Bus* const ports_;
+  const VcpuBuses buses_;
   VcpuEnvironment* const environment_;
+  FaultMender mender_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> report_{false};
   NamedThread thread_;

@@ -7,6 +7,16 @@
 #include "base/log.h"
 
 namespace daxvmm::vmm {
+namespace {
+
+using Kind = memory::MendOutcome::Kind;
+
+std::string PlaceIn(const WindowGuard::Window& window, GuestPhysAddr at, const std::string& what) {
+  return absl::StrFormat("share '%s', offset 0x%x of the DAX window%s%s", window.name, (at - window.base).raw(),
+                         what.empty() ? "" : ": ", what);
+}
+
+}  // namespace
 
 void WindowGuard::Add(Window window) { entries_.emplace_back(std::move(window)); }
 
@@ -17,22 +27,55 @@ const WindowGuard::Entry* WindowGuard::Find(GuestPhysAddr at) const {
   return nullptr;
 }
 
-bool WindowGuard::HandleUnbackedAccess(GuestPhysAddr at, bool write) {
+std::optional<std::string> WindowGuard::HandleUnbackedAccess(GuestPhysAddr at, std::span<uint8_t> data, bool write) {
   const Entry* const entry = Find(at);
   if (entry == nullptr) {
     LOG_LIMITED(kDebug) << absl::StrFormat("no device answers a guest %s at 0x%x", write ? "store" : "load", at.raw());
-    return true;
+    return std::nullopt;
   }
-  if (!write || !entry->window.read_only) return false;
-  entry->dropped_stores.fetch_add(1, std::memory_order_relaxed);
-  LOG_LIMITED(kWarning) << "share '" << entry->window.name << "': dropped a guest store to the read-only DAX window";
-  return true;
+  const Window& window = entry->window;
+  if (write && window.read_only) {
+    entry->dropped_stores.fetch_add(1, std::memory_order_relaxed);
+    LOG_LIMITED(kWarning) << "share '" << window.name << "': dropped a guest store to the read-only DAX window";
+    return std::nullopt;
+  }
+  const ByteCount offset = at - window.base;
+  if (window.owner == nullptr || data.empty() || data.size() > (window.size - offset).raw()) return DescribeAt(at);
+  const memory::MendOutcome outcome = window.owner->Access(WindowOffset(offset.raw()), data, write);
+  if (outcome.kind == Kind::kMended) return std::nullopt;
+  return PlaceIn(window, at, outcome.reason);
+}
+
+std::optional<memory::MendOutcome> WindowGuard::Mend(GuestPhysAddr at, memory::Touch touch) {
+  const Entry* const entry = Find(at);
+  if (entry == nullptr) return std::nullopt;
+  const Window& window = entry->window;
+  if (window.owner == nullptr) return memory::MendOutcome{Kind::kLost, PlaceIn(window, at, "")};
+  memory::MendOutcome outcome = window.owner->Mend(WindowOffset((at - window.base).raw()), touch);
+  if (!outcome.reason.empty()) outcome.reason = PlaceIn(window, at, outcome.reason);
+  return outcome;
+}
+
+bool WindowGuard::LookAtFiles() {
+  bool changed = false;
+  for (const Entry& entry : entries_) {
+    if (entry.window.owner != nullptr) changed |= entry.window.owner->LookAtFiles();
+  }
+  return changed;
+}
+
+uint64_t WindowGuard::repair_count() const {
+  uint64_t count = 0;
+  for (const Entry& entry : entries_) {
+    if (entry.window.owner != nullptr) count += entry.window.owner->repair_count();
+  }
+  return count;
 }
 
 std::string WindowGuard::Describe() const {
   std::string text;
   for (const Entry& entry : entries_) {
-    const std::string what = entry.window.describe_unusable ? entry.window.describe_unusable() : "";
+    const std::string what = entry.window.owner != nullptr ? entry.window.owner->DescribeUnusable() : "";
     if (what.empty()) continue;
     absl::StrAppend(&text, text.empty() ? "" : "; ", "share '", entry.window.name, "': ", what);
   }
@@ -44,10 +87,9 @@ std::string WindowGuard::Describe() const {
 std::string WindowGuard::DescribeAt(GuestPhysAddr at) const {
   const Entry* const entry = Find(at);
   if (entry == nullptr) return "";
-  const ByteCount offset = at - entry->window.base;
-  const std::string what = entry->window.describe_at ? entry->window.describe_at(WindowOffset(offset.raw())) : "";
-  return absl::StrFormat("share '%s', offset 0x%x of the DAX window%s%s", entry->window.name, offset.raw(),
-                         what.empty() ? "" : ": ", what);
+  const Window& window = entry->window;
+  return PlaceIn(window, at,
+                 window.owner != nullptr ? window.owner->Describe(WindowOffset((at - window.base).raw())) : "");
 }
 
 uint64_t WindowGuard::dropped_stores(GuestPhysAddr base) const {

@@ -3,11 +3,14 @@
 #define DAXVMM_VMM_WINDOW_GUARD_H_
 
 #include <atomic>
+#include <cstdint>
 #include <deque>
-#include <functional>
+#include <optional>
+#include <span>
 #include <string>
 
 #include "base/units.h"
+#include "memory/window_owner.h"
 
 namespace daxvmm::vmm {
 
@@ -19,17 +22,24 @@ class WindowGuard {
     GuestPhysAddr base;
     ByteCount size;
     bool read_only = false;
-    // What is wrong with the window's mappings, in a clause; may be empty.
-    std::function<std::string()> describe_unusable;
-    // What lies at an offset, in a clause; may be empty.
-    std::function<std::string(WindowOffset)> describe_at;
+    // Decides what lies in the window; outlives the vCPUs. Null: nobody, and nothing there can be mended.
+    memory::WindowOwner* owner = nullptr;
   };
 
   void Add(Window window);
 
-  // True: the vCPU may go on. That is so for a store to a read-only window, which is dropped and counted, and outside
-  // of all windows, where nobody answers a real bus either. False: the page of a window that has nothing behind it.
-  bool HandleUnbackedAccess(GuestPhysAddr at, bool write);
+  // A load or store that KVM handed to user space and no device answers. `data` holds what is stored, or takes what is
+  // loaded. nullopt: the vCPU may go on, since the access was carried out in its place (the page of a truncated file),
+  // or dropped and counted (a store to a read-only window), or lies outside of all windows, where nobody answers a real
+  // bus either. Else why nobody can serve it, in a clause.
+  std::optional<std::string> HandleUnbackedAccess(GuestPhysAddr at, std::span<uint8_t> data, bool write);
+
+  // memory::WindowOwner::Mend of the window that holds `at`, with the share's name in the reason; nullopt outside of
+  // all windows.
+  std::optional<memory::MendOutcome> Mend(GuestPhysAddr at, memory::Touch touch);
+  // The same as memory::WindowOwner's, over all windows.
+  bool LookAtFiles();
+  uint64_t repair_count() const;
 
   // A clause for the message that ends a machine whose fault has no known address: what is known to be wrong with the
   // windows, or else what it may have been. Empty if there is no window.

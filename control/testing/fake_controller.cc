@@ -1,48 +1,134 @@
 #include "control/testing/fake_controller.h"
 
+#include <utility>
+#include <variant>
+
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
 
 namespace daxvmm::control {
 namespace {
 
-// Those of one share, or all. NOT_FOUND if `tag` is no window's.
 template <typename T>
-absl::StatusOr<std::vector<T>> Select(const std::vector<T>& all, const std::vector<WindowUse>& shares,
-                                      const std::string& tag) {
-  if (tag.empty()) return all;
-  bool known = false;
-  for (const WindowUse& share : shares) known = known || share.share_tag == tag;
-  if (!known) return absl::NotFoundError(absl::StrCat("share: there is none with the tag \"", tag, "\""));
+std::vector<T> Select(const std::vector<T>& all, const std::string& tag) {
   std::vector<T> selected;
   for (const T& one : all) {
-    if (one.share_tag == tag) selected.push_back(one);
+    if (tag.empty() || one.share_tag == tag) selected.push_back(one);
   }
   return selected;
 }
 
+dax::PolicyStore::SetOptions ToStore(const PolicySetOptions& options) {
+  return {.source = {.kind = dax::SourceKind::kRequest, .detail = options.requester},
+          .expected_generation = options.expected_generation,
+          .force = options.force};
+}
+
+absl::StatusOr<PolicyChange> Changed(const absl::StatusOr<uint64_t>& generation) {
+  if (!generation.ok()) return generation.status();
+  return PolicyChange{.generation = *generation, .attribute_timeout = absl::Seconds(1)};
+}
+
+dax::OverriddenFile ToStore(const FileRef& file) {
+  if (const uint64_t* node = std::get_if<uint64_t>(&file.file)) return NodeId(*node);
+  return std::get<std::string>(file.file);
+}
+
 }  // namespace
+
+absl::Status FakeController::CheckShare(const std::string& tag) const {
+  for (const WindowUse& share : windows) {
+    if (tag.empty() || share.share_tag == tag) return absl::OkStatus();
+  }
+  return absl::NotFoundError(absl::StrCat("share: there is none with the tag \"", tag, "\""));
+}
 
 PolicyState FakeController::GetPolicy() const {
   const auto snapshot = store_.Get();
-  return {.generation = snapshot->generation, .policy = snapshot->compiled->policy()};
+  MutexLock lock(&mu_);
+  return {.generation = snapshot->generation,
+          .policy = snapshot->compiled->policy(),
+          .overrides = snapshot->compiled->overrides(),
+          .source = snapshot->source,
+          .since = snapshot->since,
+          .watched_file = store_.watched_file(),
+          .watched_file_error = file_error_};
 }
 
-absl::StatusOr<uint64_t> FakeController::SetPolicy(const dax::Policy& policy,
-                                                   std::optional<uint64_t> expected_generation) {
-  return store_.Set(policy,
-                    {.source = {.kind = dax::SourceKind::kRequest}, .expected_generation = expected_generation});
+absl::StatusOr<PolicyChange> FakeController::SetPolicy(const dax::Policy& policy, const PolicySetOptions& options) {
+  return Changed(store_.Set(policy, ToStore(options)));
+}
+
+absl::StatusOr<PolicyChange> FakeController::SetOverride(const dax::Override& override,
+                                                         const PolicySetOptions& options) {
+  RETURN_IF_ERROR(CheckShare(override.share_tag));
+  return Changed(store_.SetOverride(override, ToStore(options)));
+}
+
+absl::StatusOr<PolicyChange> FakeController::ClearOverride(const FileRef& file, const PolicySetOptions& options) {
+  return Changed(store_.ClearOverride(file.share_tag, ToStore(file), ToStore(options)));
+}
+
+std::vector<dax::PolicyHistoryEntry> FakeController::PolicyHistory() const { return store_.History(); }
+
+absl::StatusOr<Explanation> FakeController::Explain(const FileRef& file) const {
+  RETURN_IF_ERROR(CheckShare(file.share_tag));
+  for (const LiveFile& one : files) {
+    const bool named = file.file.index() == 0 ? std::get<uint64_t>(file.file) == one.node_id
+                                              : std::get<std::string>(file.file) == one.path;
+    if (one.share_tag != file.share_tag || !named) continue;
+    return Explanation{.share_tag = one.share_tag,
+                       .path = one.path,
+                       .node_id = one.node_id,
+                       .live = true,
+                       .facts = {{"path", one.path}, {"size", absl::StrCat(one.size.raw())}},
+                       .steps = {{one.decision_rule, true, "no condition"}},
+                       .dax = one.decision_dax,
+                       .rule = one.decision_rule,
+                       .generation = store_.generation(),
+                       .told_dax = one.told_dax,
+                       .convergence = one.convergence,
+                       .attributes_left = one.attributes_left};
+  }
+  return absl::NotFoundError("file: there is none of that name");
 }
 
 absl::StatusOr<std::vector<LiveFile>> FakeController::ListFiles(const std::string& share_tag) const {
   if (policy_changes_during_list.load() > 0) {
     policy_changes_during_list.fetch_sub(1);
-    if (auto set = store_.Set(store_.Get()->compiled->policy(), {}); !set.ok()) return set.status();
+    if (auto set = store_.Set(store_.Get()->compiled->policy()); !set.ok()) return set.status();
   }
-  return Select(files, windows, share_tag);
+  RETURN_IF_ERROR(CheckShare(share_tag));
+  return Select(files, share_tag);
+}
+
+absl::StatusOr<ConvergenceCounts> FakeController::GetConvergence(const std::string& share_tag) const {
+  RETURN_IF_ERROR(CheckShare(share_tag));
+  ++times_counted;
+  MutexLock lock(&mu_);
+  ConvergenceCounts counts = counts_;
+  counts.generation = store_.generation();
+  return counts;
 }
 
 absl::StatusOr<std::vector<WindowUse>> FakeController::GetWindows(const std::string& share_tag) const {
-  return Select(windows, windows, share_tag);
+  RETURN_IF_ERROR(CheckShare(share_tag));
+  return Select(windows, share_tag);
+}
+
+void FakeController::SetCounts(const ConvergenceCounts& counts) {
+  MutexLock lock(&mu_);
+  counts_ = counts;
+}
+
+void FakeController::WatchFile(const std::string& path, std::optional<PolicyFileError> error) {
+  store_.SetWatchedFile(path);
+  MutexLock lock(&mu_);
+  file_error_ = std::move(error);
+}
+
+absl::StatusOr<uint64_t> FakeController::SetFromFile(const dax::Policy& policy) {
+  return store_.Set(policy, {.source = {.kind = dax::SourceKind::kFile, .detail = store_.watched_file()}});
 }
 
 void FakeController::FillWithExamples() {
@@ -66,7 +152,10 @@ void FakeController::FillWithExamples() {
        .path = "caf\xe9\x1b[2J.txt",
        .size = ByteCount(32767),
        .decision_rule = "default",
+       .told_dax = true,
        .told_generation = 1,
+       .convergence = Convergence::kAttributesCached,
+       .attributes_left = absl::Milliseconds(400),
        .reads = 2},
       {.share_tag = "src", .node_id = 2, .path = "main.c", .size = KiB(4), .decision_rule = "default"},
   };

@@ -4,32 +4,52 @@
 #define DAXVMM_CONTROL_TESTING_FAKE_CONTROLLER_H_
 
 #include <atomic>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "control/controller.h"
+#include "devices/virtio_fs/dax/policy_names.h"
 #include "devices/virtio_fs/dax/policy_store.h"
 
 namespace daxvmm::control {
 
-// The lists are set before the controller is shared; then any thread may call any method.
+// The lists are set before the controller is shared, the counts at any time; any thread may call any method.
 class FakeController final : public Controller {
  public:
   PolicyState GetPolicy() const override;
-  absl::StatusOr<uint64_t> SetPolicy(const dax::Policy& policy, std::optional<uint64_t> expected_generation) override;
+  absl::StatusOr<PolicyChange> SetPolicy(const dax::Policy& policy, const PolicySetOptions& options) override;
+  absl::StatusOr<PolicyChange> SetOverride(const dax::Override& override, const PolicySetOptions& options) override;
+  absl::StatusOr<PolicyChange> ClearOverride(const FileRef& file, const PolicySetOptions& options) override;
+  std::vector<dax::PolicyHistoryEntry> PolicyHistory() const override;
+  // Of a file in `files`: one step, and the state that the list has.
+  absl::StatusOr<Explanation> Explain(const FileRef& file) const override;
   absl::StatusOr<std::vector<LiveFile>> ListFiles(const std::string& share_tag) const override;
+  // What SetCounts said last, with the generation in force.
+  absl::StatusOr<ConvergenceCounts> GetConvergence(const std::string& share_tag) const override;
   absl::StatusOr<std::vector<WindowUse>> GetWindows(const std::string& share_tag) const override;
 
-  // Two files of the share "data" and one of "src", and a window for each share.
+  // Three files in two shares, and a window for each share.
   void FillWithExamples();
+  void SetCounts(const ConvergenceCounts& counts);
+  // As daxvmm does with --policy-file; the error is what GetPolicy shows.
+  void WatchFile(const std::string& path, std::optional<PolicyFileError> error = std::nullopt);
+  absl::StatusOr<uint64_t> SetFromFile(const dax::Policy& policy);
 
   std::vector<LiveFile> files;
   std::vector<WindowUse> windows;
   // As many of the next ListFiles calls see the policy change under them.
   mutable std::atomic<int> policy_changes_during_list{0};
+  mutable std::atomic<int> times_counted{0};
 
  private:
-  mutable dax::PolicyStore store_{dax::DefaultPolicy()};
+  absl::Status CheckShare(const std::string& tag) const;
+
+  mutable dax::PolicyStore store_{dax::DefaultPolicy(), {.kind = dax::SourceKind::kStart, .detail = "--policy"}};
+  mutable Mutex mu_;
+  ConvergenceCounts counts_ ABSL_GUARDED_BY(mu_);
+  std::optional<PolicyFileError> file_error_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace daxvmm::control

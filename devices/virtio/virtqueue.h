@@ -56,6 +56,8 @@ class Virtqueue {
 
   // Takes the next available chain. False if there is none, or if the ring is broken: see fault().
   bool Pop(DescriptorChain* chain);
+  // How many chains the driver has made available that were not taken, by its own word.
+  uint16_t Waiting() const { return static_cast<uint16_t>(LoadAvailIndex() - next_avail_); }
   // Gives a chain back with the number of bytes written to its writable part (2.7.8).
   void Push(const DescriptorChain& chain, uint32_t bytes_written);
   // Whether the driver wants an interrupt for what was pushed since the last call (2.7.7.2).

@@ -57,7 +57,10 @@ bool QueueWorker::Drain() {
     ring.DisableKicks();
     // A driver that refills the ring as fast as it is served must not keep Stop waiting.
     while (!stop_.load(std::memory_order_relaxed) && ring.Pop(&chain_)) {
-      ring.Push(chain_, serve_(chain_.readable, chain_.writable));
+      const uint32_t written = serve_(chain_.readable, chain_.writable, arrivals_.Take());
+      // Before the reply is given: what is available now was sent without it.
+      arrivals_.Answer(ring.Waiting(), std::chrono::steady_clock::now());
+      ring.Push(chain_, written);
       // After each, not each batch: the next request may block on the host's disk for long.
       if (ring.ShouldSignal()) notifier_->SignalUsed(queue_.index);
     }

@@ -3,6 +3,7 @@
 #define DAXVMM_DEVICES_VIRTIO_FS_QUEUE_WORKER_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "base/event_fd.h"
 #include "base/named_thread.h"
 #include "devices/virtio/virtio_device.h"
+#include "devices/virtio_fs/arrival_clock.h"
 #include "memory/guest_memory.h"
 
 namespace daxvmm::virtio_fs {
@@ -20,8 +22,10 @@ namespace daxvmm::virtio_fs {
 // A ring that the driver broke is reported once and not touched again.
 class QueueWorker {
  public:
-  // Serves one chain; the number of bytes written to `out`.
-  using Serve = std::function<uint32_t(const memory::IoVecs& in, const memory::IoVecs& out)>;
+  // Serves one chain; the number of bytes written to `out`. `sent_after`: a moment at which the driver had not made the
+  // chain available yet (see ArrivalClock).
+  using Serve = std::function<uint32_t(const memory::IoVecs& in, const memory::IoVecs& out,
+                                       std::chrono::steady_clock::time_point sent_after)>;
 
   // `label` names the share in log lines. `notifier` and the queue's kick outlive the worker. Fails if the host has no
   // file descriptor or thread left.
@@ -49,6 +53,7 @@ class QueueWorker {
   // Relaxed: only says when to end. What the stopping thread does next it orders by joining.
   std::atomic<bool> stop_{false};
   virtio::DescriptorChain chain_;
+  ArrivalClock arrivals_;
   NamedThread thread_;  // last: uses all of the above
 };
 

@@ -1,10 +1,10 @@
 #include "devices/virtio_fs/virtio_fs_device.h"
 
 #include <linux/virtio_ids.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <bit>
-#include <unordered_map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -28,6 +28,12 @@ absl::Status ValidateOptions(const VirtioFsOptions& options) {
   if (options.window && !options.window->base.IsAlignedTo(kDaxRangeSize)) {
     return absl::InvalidArgumentError("the DAX window's guest address is not a multiple of 2 MiB");
   }
+  if (options.dax_quota != ByteCount(0) && !options.window) {
+    return absl::InvalidArgumentError("a quota of the DAX window, but no window");
+  }
+  if (!options.dax_quota.IsMultipleOf(kDaxRangeSize)) {
+    return absl::InvalidArgumentError("the quota of the DAX window is not a multiple of 2 MiB");
+  }
   return absl::OkStatus();
 }
 
@@ -35,6 +41,20 @@ absl::Status ValidateOptions(const VirtioFsOptions& options) {
 ByteCount MaxWrite(uint16_t queue_size) {
   const uint64_t pages = queue_size > 4 ? queue_size - 4 : 1;
   return std::min(MiB(1), ByteCount(pages * kPageSize.raw()));
+}
+
+dax::SessionMode ToSessionMode(fuse::ClientDaxMode mode) {
+  switch (mode) {
+    case fuse::ClientDaxMode::kNoSession:
+      return dax::SessionMode::kNone;
+    case fuse::ClientDaxMode::kNever:
+      return dax::SessionMode::kNever;
+    case fuse::ClientDaxMode::kAlways:
+      return dax::SessionMode::kAlways;
+    case fuse::ClientDaxMode::kPerFile:
+      return dax::SessionMode::kPerFile;
+  }
+  return dax::SessionMode::kNone;
 }
 
 }  // namespace
@@ -46,12 +66,16 @@ class VirtioFsDevice::MappingGlue final : public fuse::MappingHandler {
       : window_(window), states_(states), fs_(fs) {}
 
   fuse::Errno SetupMapping(const fuse::RequestContext& ctx, NodeId node, const fuse_setupmapping_in& in) override {
-    if ((in.flags & FUSE_SETUPMAPPING_FLAG_WRITE) != 0) {
-      const fuse::Errno error = fs_->DropPrivilegesBeforeStores(ctx, node);
-      if (!error.ok()) return error;
-    }
-    const fuse::Errno error = window_->Setup(node, in, *fs_, states_->ToldSize(node));
-    if (error.ok()) states_->CountSetupMapping(node);
+    const fs::InodePtr inode = fs_->FindLive(node);
+    if (inode == nullptr) return fuse::Errno(ENOENT);
+    const fuse::ObservedInode observed = inode->ForObserver();
+    const auto path = [&] { return fs_->PathOf(*inode); };
+    const auto dax_hint = [&] { return fs_->PersistentDaxHint(node).value_or(false); };
+    fuse::Errno error = states_->PermitSetup(observed, {.path = path, .dax_hint = dax_hint});
+    const bool stores = (in.flags & FUSE_SETUPMAPPING_FLAG_WRITE) != 0;
+    if (error.ok() && stores) error = fs_->DropPrivilegesBeforeStores(ctx, node);
+    if (error.ok()) error = window_->Setup(node, in, *fs_, states_->ContextOf(observed));
+    if (error.ok()) states_->NoteSetup(observed, in);
     return error;
   }
   fuse::Errno RemoveMapping(NodeId node, std::span<const fuse_removemapping_one> entries) override {
@@ -69,9 +93,7 @@ class VirtioFsDevice::SessionGlue final : public fuse::SessionListener {
   // `window` may be null.
   SessionGlue(dax::Window* window, dax::InodeStates* states) : window_(window), states_(states) {}
 
-  void SessionStarted(fuse::ClientDaxMode mode) override {
-    states_->SessionStarted(mode == fuse::ClientDaxMode::kPerFile);
-  }
+  void SessionStarted(fuse::ClientDaxMode mode) override { states_->SessionStarted(ToSessionMode(mode)); }
   void SessionEnded() override {
     states_->SessionEnded();
     if (window_ != nullptr) window_->Clear();
@@ -90,9 +112,30 @@ absl::StatusOr<std::unique_ptr<VirtioFsDevice>> VirtioFsDevice::Create(const Vir
     ASSIGN_OR_RETURN(window, dax::Window::Create(options.window->window, options.share.read_only));
   }
   auto device = std::unique_ptr<VirtioFsDevice>(new VirtioFsDevice(options, policy, std::move(window)));
-  ASSIGN_OR_RETURN(device->fs_, fs::PassthroughFs::Create(options.share, device->states_.get()));
   dax::Window* const raw_window = device->window_.get();
+  device->states_ = std::make_unique<dax::InodeStates>(
+      dax::InodeStatesOptions{
+          .share_tag = options.tag,
+          .read_only = options.share.read_only,
+          .attribute_timeout = absl::ToChronoMilliseconds(fs::PassthroughFs::LongestTimeout(options.share)),
+          .quota_chunks = options.dax_quota.raw() / kDaxRangeSize.raw()},
+      policy, raw_window);
+  ASSIGN_OR_RETURN(device->fs_, fs::PassthroughFs::Create(options.share, device->states_.get()));
   if (raw_window != nullptr) {
+    device->adaptive_ = std::make_unique<AdaptiveDriver>(
+        device->states_.get(), raw_window,
+        AdaptiveDriver::Inodes{.latch =
+                                   [states = device->states_.get(), fs = device->fs_.get()](NodeId node, bool dax) {
+                                     const fs::InodePtr inode = fs->FindLive(node);
+                                     if (inode != nullptr) states->SetAdaptiveVerdict(inode->ForObserver(), dax);
+                                   },
+                               .is_open =
+                                   [fs = device->fs_.get()](NodeId node) {
+                                     const fs::InodePtr inode = fs->FindLive(node);
+                                     return inode != nullptr &&
+                                            inode->open_handles.load(std::memory_order_relaxed) != 0;
+                                   }});
+    device->states_->SetAdaptive(device->adaptive_.get());
     device->mapping_glue_ = std::make_unique<MappingGlue>(raw_window, device->states_.get(), device->fs_.get());
   }
   device->session_glue_ = std::make_unique<SessionGlue>(raw_window, device->states_.get());
@@ -106,8 +149,7 @@ VirtioFsDevice::VirtioFsDevice(const VirtioFsOptions& options, const dax::Policy
                                std::unique_ptr<dax::Window> window)
     : options_(options),
       config_(MakeConfigSpace(options.tag, options.num_request_queues)),
-      window_(std::move(window)),
-      states_(std::make_unique<dax::InodeStates>(options.tag, policy, window_.get())) {}
+      window_(std::move(window)) {}
 
 VirtioFsDevice::~VirtioFsDevice() {
   if (dispatcher_ != nullptr) Reset();
@@ -129,8 +171,9 @@ absl::Status VirtioFsDevice::Activate(std::vector<virtio::ActiveQueue> queues, v
   for (virtio::ActiveQueue& queue : queues) {
     auto worker =
         QueueWorker::Start(options_.tag, std::move(queue), notifier,
-                           [dispatcher = dispatcher_.get()](const memory::IoVecs& in, const memory::IoVecs& out) {
-                             return dispatcher->Handle(in, out);
+                           [dispatcher = dispatcher_.get()](const memory::IoVecs& in, const memory::IoVecs& out,
+                                                            std::chrono::steady_clock::time_point sent_after) {
+                             return dispatcher->Handle(in, out, sent_after);
                            });
     if (!worker.ok()) {
       workers_.clear();
@@ -152,45 +195,113 @@ std::optional<GuestPhysAddr> VirtioFsDevice::window_base() const {
   return options_.window ? std::optional(options_.window->base) : std::nullopt;
 }
 
-std::vector<LiveFile> VirtioFsDevice::ListFiles() const {
-  std::unordered_map<NodeId, fs::LiveNode> nodes;
-  for (fs::LiveNode& node : fs_->ListLiveNodes()) {
-    if (node.regular) nodes.emplace(node.node, std::move(node));
-  }
-  const auto size = [&nodes](NodeId node) {
-    const auto found = nodes.find(node);
-    return found != nodes.end() ? std::optional(found->second.size) : std::nullopt;
-  };
-  const auto set_id = [&nodes](NodeId node) {
-    const auto found = nodes.find(node);
-    return found != nodes.end() ? std::optional(found->second.set_id) : std::nullopt;
-  };
-  const auto capability = [this](NodeId node) { return fs_->HasSecurityCapability(node); };
-  const auto flag = [this](NodeId node) { return fs_->PersistentDaxHint(node); };
-  std::unordered_map<NodeId, uint32_t> chunks;
-  if (window_ != nullptr) chunks = window_->ChunksByNode();
+dax::FileFacts VirtioFsDevice::FactsOf(const fs::LiveNode& node, absl::FunctionRef<bool()> dax_hint,
+                                       absl::FunctionRef<bool()> security_capability,
+                                       absl::FunctionRef<std::optional<std::string>()> path) {
+  return {.mode = node.mode,
+          .size = node.size,
+          .uid = node.uid,
+          .gid = node.gid,
+          .huge_pages = node.huge_pages,
+          .dax_hint = dax_hint,
+          .security_capability = security_capability,
+          .path = path};
+}
 
+LiveFile VirtioFsDevice::Describe(const fs::LiveNode& node) const {
+  const bool open = node.open_handles != 0;
+  const auto dax_hint = [&] { return fs_->PersistentDaxHint(node.node).value_or(false); };
+  const auto security_capability = [&] { return fs_->HasSecurityCapability(node.node).value_or(false); };
+  const auto path = [&] { return fs_->PathOf(*node.inode); };
+  return {
+      .node = node.node,
+      .path = node.path,
+      .size = node.size,
+      .report = states_->Report(node.inode->ForObserver(), FactsOf(node, dax_hint, security_capability, path), open),
+      .open = open,
+      .reads = node.reads,
+      .writes = node.writes};
+}
+
+std::vector<LiveFile> VirtioFsDevice::ListFiles() const {
+  dax::NodeWindowUseMap uses;
+  if (window_ != nullptr) uses = window_->UseByNode();
   std::vector<LiveFile> files;
-  for (const dax::InodeReport& report : states_->Snapshot(
-           {.size = size, .persistent_dax_flag = flag, .set_id = set_id, .security_capability = capability})) {
-    const auto node = nodes.find(report.node);
-    if (node == nodes.end()) continue;  // forgotten, or looked up, between the two lists
-    const auto mapped = chunks.find(report.node);
-    files.push_back({.node = report.node,
-                     .path = std::move(node->second.path),
-                     .size = report.size,
-                     .decision_dax = report.decision_dax,
-                     .decision_rule = report.decision_rule,
-                     .told_dax = report.told_dax,
-                     .told_generation = report.told_generation,
-                     .open = node->second.open_handles != 0,
-                     .mapped_chunks = mapped != chunks.end() ? mapped->second : 0,
-                     .setup_mappings = report.setup_mappings,
-                     .reads = node->second.reads,
-                     .writes = node->second.writes});
+  for (const fs::LiveNode& node : fs_->ListLiveNodes()) {
+    if (!S_ISREG(node.mode)) continue;
+    files.push_back(Describe(node));
+    const auto use = uses.find(node.node);
+    if (use != uses.end()) files.back().use = use->second;
   }
   std::ranges::sort(files, {}, &LiveFile::path);
   return files;
+}
+
+dax::ConvergenceCounts VirtioFsDevice::CountConvergence() const {
+  dax::ConvergenceCounts counts;
+  fs_->VisitLiveFiles([&](fs::Inode& inode) {
+    const bool open = inode.open_handles.load(std::memory_order_relaxed) != 0;
+    const auto path = [&] { return fs_->PathOf(inode); };
+    const auto dax_hint = [&] { return fs_->PersistentDaxHint(inode.id()).value_or(false); };
+    counts.Add(states_->StateOf(inode.ForObserver(), {.path = path, .dax_hint = dax_hint}, open));
+  });
+  return counts;
+}
+
+FileExplanation VirtioFsDevice::ExplainLive(const fs::LiveNode& node) const {
+  FileExplanation out{.path = node.path,
+                      .mode = node.mode,
+                      .size = node.size,
+                      .uid = node.uid,
+                      .gid = node.gid,
+                      .huge_pages = node.huge_pages};
+  const fuse::ObservedInode inode = node.inode->ForObserver();
+  const auto path = [&] { return fs_->PathOf(*node.inode); };
+  if (S_ISREG(node.mode)) {
+    out.dax_hint = fs_->PersistentDaxHint(node.node).value_or(false);
+    out.security_capability = fs_->HasSecurityCapability(node.node).value_or(false);
+    out.live = Describe(node);
+    if (window_ != nullptr) out.live->use = window_->UseOf(node.node);
+  }
+  const auto dax_hint = [&] { return out.dax_hint; };
+  const auto security_capability = [&] { return out.security_capability; };
+  const dax::FileFacts facts = FactsOf(node, dax_hint, security_capability, path);
+  out.steps = states_->Explain(&inode, facts);
+  out.answer = out.live.has_value() ? out.live->report.policy : states_->Answer(facts);
+  return out;
+}
+
+absl::StatusOr<FileExplanation> VirtioFsDevice::Explain(NodeId node) const {
+  const std::optional<fs::LiveNode> live = fs_->FindLiveNode(node);
+  if (!live.has_value()) {
+    return absl::NotFoundError(absl::StrCat("the guest holds no node ", node.raw(), " of share '", options_.tag, "'"));
+  }
+  return ExplainLive(*live);
+}
+
+absl::StatusOr<FileExplanation> VirtioFsDevice::Explain(absl::string_view path) const {
+  if (const std::optional<fs::LiveNode> live = fs_->FindLiveNode(path); live.has_value()) return ExplainLive(*live);
+  const fuse::Result<fs::PassthroughFs::FileAtPath> found = fs_->LookAtPath(path);
+  if (!found.ok()) {
+    const absl::Status why = ErrnoStatus(found.error().value(), absl::StrCat("share '", options_.tag, "': ", path));
+    return absl::NotFoundError(why.message());
+  }
+  FileExplanation out{.path = std::string(path),
+                      .mode = found->node.mode,
+                      .size = found->node.size,
+                      .uid = found->node.uid,
+                      .gid = found->node.gid,
+                      .huge_pages = found->node.huge_pages,
+                      .dax_hint = found->dax_hint,
+                      .security_capability = found->security_capability};
+  const auto dax_hint = [&] { return found->dax_hint; };
+  const auto security_capability = [&] { return found->security_capability; };
+  const auto known_path = [&] { return std::optional(std::string(path)); };
+  dax::FileFacts facts = FactsOf(found->node, dax_hint, security_capability, known_path);
+  facts.identity = found->identity;
+  out.steps = states_->Explain(nullptr, facts);
+  out.answer = states_->Answer(facts);
+  return out;
 }
 
 }  // namespace daxvmm::virtio_fs

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "base/units.h"
 #include "devices/virtio/virtio_device.h"
+#include "devices/virtio_fs/adaptive_driver.h"
 #include "devices/virtio_fs/dax/inode_states.h"
 #include "devices/virtio_fs/dax/policy_store.h"
 #include "devices/virtio_fs/dax/window.h"
@@ -41,6 +42,8 @@ struct VirtioFsOptions {
   uint16_t queue_size = 1024;
   fs::ShareOptions share;
   std::optional<WindowPlace> window;
+  // As much of the window is for files that become DAX; 0: all of it. In whole chunks of 2 MiB.
+  ByteCount dax_quota;
 };
 
 // A live regular file of the share: what the guest holds of it, and what was decided about it.
@@ -48,15 +51,26 @@ struct LiveFile {
   NodeId node;
   std::string path;  // relative to the share; see fs::LiveNode
   ByteCount size;
-  bool decision_dax = false;     // what the policy in force says now
-  std::string decision_rule;     // the rule that says it
-  bool told_dax = false;         // FUSE_ATTR_DAX when the guest made its inode
-  uint64_t told_generation = 0;  // the policy generation of that answer
-  bool open = false;             // some handle is open on it
-  uint32_t mapped_chunks = 0;    // 2 MiB ranges of the window that hold it
-  uint64_t setup_mappings = 0;   // SETUPMAPPING requests that succeeded since it came to life
-  uint64_t reads = 0;            // FUSE_READ requests since then
-  uint64_t writes = 0;           // FUSE_WRITE requests since then
+  dax::InodeReport report;
+  bool open = false;       // some handle is open on it
+  dax::NodeWindowUse use;  // of the window
+  uint64_t reads = 0;      // FUSE_READ requests since it came to life
+  uint64_t writes = 0;     // FUSE_WRITE requests since then
+};
+
+// What the policy says of one file, live or not, and why.
+struct FileExplanation {
+  std::optional<LiveFile> live;  // if the guest holds it
+  std::string path;              // the one that the policy goes by; "?" if it is not known
+  mode_t mode = 0;
+  ByteCount size;
+  uint32_t uid = 0;  // the owner on the host
+  uint32_t gid = 0;
+  bool huge_pages = false;
+  bool dax_hint = false;
+  bool security_capability = false;
+  dax::PolicyAnswer answer;
+  std::vector<dax::CompiledPolicy::Step> steps;
 };
 
 // The VirtioDevice side is driven by one transport, which serialises Activate and Reset. The accessors are for any
@@ -89,14 +103,31 @@ class VirtioFsDevice final : public virtio::VirtioDevice {
 
   // nullptr and nullopt for a share without a window.
   const dax::Window* window() const { return window_.get(); }
+  dax::Window* window() { return window_.get(); }
   std::optional<GuestPhysAddr> window_base() const;
 
   // Sorted by path. Not one moment's picture: requests go on meanwhile.
   std::vector<LiveFile> ListFiles() const;
+  // Of all live regular files, by what the guest was told of them last. Takes some 200 ns each, beside the requests.
+  dax::ConvergenceCounts CountConvergence() const;
+  // NOT_FOUND if there is no such file. A path is taken for that of a live file if it is one's, else looked up on the
+  // host, from the share's root on and without following symbolic links.
+  absl::StatusOr<FileExplanation> Explain(NodeId node) const;
+  absl::StatusOr<FileExplanation> Explain(absl::string_view path) const;
+  // For the lists: what the policy did.
+  const dax::InodeStates& states() const { return *states_; }
+  // A guest that uses a file notices a change of the policy within this time.
+  absl::Duration attribute_timeout() const { return fs_->longest_timeout(); }
+  ByteCount dax_quota() const { return options_.dax_quota; }
 
  private:
   class MappingGlue;
   class SessionGlue;
+  static dax::FileFacts FactsOf(const fs::LiveNode& node, absl::FunctionRef<bool()> dax_hint,
+                                absl::FunctionRef<bool()> security_capability,
+                                absl::FunctionRef<std::optional<std::string>()> path);
+  LiveFile Describe(const fs::LiveNode& node) const;
+  FileExplanation ExplainLive(const fs::LiveNode& node) const;
 
   VirtioFsDevice(const VirtioFsOptions& options, const dax::PolicyStore* policy, std::unique_ptr<dax::Window> window);
 
@@ -104,8 +135,9 @@ class VirtioFsDevice final : public virtio::VirtioDevice {
   const virtio_fs_config config_;
   // Each uses the ones above it; they go in the reverse order.
   const std::unique_ptr<dax::Window> window_;
-  const std::unique_ptr<dax::InodeStates> states_;
+  std::unique_ptr<dax::InodeStates> states_;
   std::unique_ptr<fs::PassthroughFs> fs_;
+  std::unique_ptr<AdaptiveDriver> adaptive_;
   std::unique_ptr<MappingGlue> mapping_glue_;
   std::unique_ptr<SessionGlue> session_glue_;
   std::unique_ptr<fuse::Dispatcher> dispatcher_;

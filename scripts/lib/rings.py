@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import platform
 import shlex
 import subprocess
 import sys
@@ -174,15 +175,50 @@ def add_result(count, label, result, filtered):
 
 def run_linux(args):
     count = Count()
+    kernel = (args.kernel, args.modules) if args.kernel else None
+    if args.kernel_suite:
+        kernel = suite_kernel(args.kernel_suite, count)
+        if kernel is None:
+            return count
     if not args.filter or case_names("//tests/linux:linux_test", args.filter):
-        count.add(run_linux_program(args, "linux_test", ["--timeout", str(LINUX_TIMEOUT)]))
+        count.add(run_linux_program(args, "linux_test", ["--timeout", str(LINUX_TIMEOUT)], kernel))
+        if kernel is None and (args.long or not args.filter):
+            count.add(run_newer_kernel(args))
     names = case_names("//tests/linux:long_test", args.filter)
     if names and args.long:
-        count.add(run_linux_program(args, "long_test", ["--timeout", str(LONG_TIMEOUT), "--rootfs"]))
+        count.add(run_linux_program(args, "long_test", ["--timeout", str(LONG_TIMEOUT), "--rootfs"], kernel))
     elif names:
         for name in names:
             count.skip("//tests/linux:long_test " + name, ONLY_LONG)
     return count
+
+
+def run_newer_kernel(args):
+    """linux_test once more, on the newer kernel that the distribution's release can have."""
+    count = Count()
+    suite = platform.freedesktop_os_release().get("VERSION_CODENAME", "") + "-backports"
+    if not args.long:
+        count.skip("//tests/linux:linux_test on the kernel of " + suite, ONLY_LONG)
+        return count
+    kernel = suite_kernel(suite, count)
+    if kernel is not None:
+        say("ring 5: once more, on the kernel of " + suite)
+        count.add(run_linux_program(args, "linux_test", ["--timeout", str(LINUX_TIMEOUT)], kernel))
+    return count
+
+
+def suite_kernel(suite, count):
+    """(VMLINUZ, MODULES) of the suite's kernel; None if there is none, which counts as skipped then."""
+    fetched = subprocess.run([os.path.join(LIBRARY, "fetch-kernel"), "--suite", suite], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, check=False)
+    sys.stderr.write(fetched.stderr)
+    if fetched.returncode == 0:
+        found = dict(line.split("=", 1) for line in fetched.stdout.splitlines())
+        return found["VMLINUZ"], found["MODULES"]
+    reason = (fetched.stderr.strip().splitlines() or ["no reason given"])[-1]
+    say("SKIPPED: " + reason)
+    count.skip("//tests/linux on the kernel of " + suite, reason)
+    return None
 
 
 def case_names(label, case_filter):
@@ -203,13 +239,15 @@ def case_names(label, case_filter):
     return names
 
 
-def run_linux_program(args, program, options):
+def run_linux_program(args, program, options, kernel):
+    """`kernel` is (VMLINUZ, MODULES), or None for the distribution's own."""
     count = Count()
+    label = "//tests/linux:" + program + (" on " + os.path.basename(kernel[0]) if kernel is not None else "")
     with tempfile.TemporaryDirectory() as tmp:
         report = os.path.join(tmp, program + ".xml")
         command = [os.path.join(LIBRARY, "with-kvm"), *options, "--output", "%s.xml:%s" % (program, report)]
-        if args.kernel:
-            command += ["--kernel", args.kernel, "--modules", args.modules]
+        if kernel is not None:
+            command += ["--kernel", kernel[0], "--modules", kernel[1]]
         command += [program, "--gtest_output=xml:@WORKDIR@/%s.xml" % program]
         if args.filter:
             command.append("--gtest_filter=" + args.filter)
@@ -220,11 +258,11 @@ def run_linux_program(args, program, options):
             status = subprocess.call(command)
         found = 0
         try:
-            found = count.add_xml(report, "//tests/linux:" + program)
+            found = count.add_xml(report, label)
         except (OSError, ElementTree.ParseError):
             pass
         if status != 0 and count.failed == 0:
-            count.fail("//tests/linux:%s (status %d%s)" % (program, status, "" if found else ", no report"))
+            count.fail("%s (status %d%s)" % (label, status, "" if found else ", no report"))
     return count
 
 
@@ -246,6 +284,7 @@ def parse_arguments():
     parser.add_argument("--filter", default="")
     parser.add_argument("--kernel")
     parser.add_argument("--modules")
+    parser.add_argument("--kernel-suite")
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--sanitizers", action="store_true", default=None)
     parser.add_argument("--no-sanitizers", action="store_false", dest="sanitizers")
@@ -256,6 +295,8 @@ def parse_arguments():
         args.kernel, args.modules = os.path.abspath(args.kernel), os.path.abspath(args.modules)
         if args.ring != [5]:
             parser.error("--kernel and --modules go with --ring 5")
+    if args.kernel_suite and (args.kernel or args.ring != [5]):
+        parser.error("--kernel-suite goes with --ring 5, and without --kernel")
     if args.sanitizers is None:
         args.sanitizers = not args.ring and not args.filter
     args.ring = sorted(set(args.ring or RINGS))

@@ -142,9 +142,9 @@ TEST_F(DaxFlagTest, AFlippedPolicyShowsInTheNextReply) {
   EXPECT_EQ(GetAttr(entry.nodeid).flags, uint32_t{FUSE_ATTR_DAX});
   std::vector<LiveFile> files = device_->ListFiles();
   ASSERT_EQ(files.size(), 1u);
-  EXPECT_TRUE(files[0].decision_dax);
-  EXPECT_FALSE(files[0].told_dax) << "the guest's inode was made before the flip";
-  EXPECT_EQ(files[0].told_generation, 1u);
+  EXPECT_TRUE(files[0].report.policy.dax);
+  EXPECT_EQ(files[0].report.told_dax, false) << "the guest's inode was made before the flip";
+  EXPECT_EQ(files[0].report.told_generation, 1u);
 
   ASSERT_TRUE(policy_->Set(*dax::ParsePolicyName("never")).ok());
   EXPECT_EQ(GetAttr(entry.nodeid).flags, 0u);
@@ -153,8 +153,8 @@ TEST_F(DaxFlagTest, AFlippedPolicyShowsInTheNextReply) {
   EXPECT_EQ(Lookup("file").attr.flags, uint32_t{FUSE_ATTR_DAX});
   files = device_->ListFiles();
   ASSERT_EQ(files.size(), 1u);
-  EXPECT_TRUE(files[0].told_dax);
-  EXPECT_EQ(files[0].told_generation, 4u);
+  EXPECT_EQ(files[0].report.told_dax, true);
+  EXPECT_EQ(files[0].report.told_generation, 4u);
 }
 
 TEST_F(DaxFlagTest, AFileThatGrowsPastTheThresholdGetsIt) {

@@ -37,6 +37,8 @@ void DeviceFixture::Start(const FixtureOptions& options) {
   device.tag = "share";
   device.share.path = directory_;
   device.share.read_only = options.read_only;
+  device.share.attr_timeout = device.share.entry_timeout = options.timeout;
+  device.dax_quota = options.dax_quota;
   if (options.window) device.window = WindowPlace{&*window_, fakes::kWindowBase};
   auto made = VirtioFsDevice::Create(device, &*policy_);
   ASSERT_TRUE(made.ok()) << made.status();

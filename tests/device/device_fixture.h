@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "devices/virtio/mmio_transport.h"
 #include "devices/virtio_fs/dax/policy_store.h"
 #include "devices/virtio_fs/fuse/abi.h"
@@ -60,6 +61,8 @@ struct FixtureOptions {
   bool window = true;
   bool read_only = false;
   dax::Policy policy = dax::DefaultPolicy();
+  std::optional<absl::Duration> timeout;  // of attributes and names; nullopt: the share's default
+  ByteCount dax_quota;
 };
 
 class DeviceFixture : public testing::Test {

@@ -192,18 +192,18 @@ TEST_F(FileTest, ListsLiveFilesForTheOperator) {
   const std::vector<LiveFile> files = device_->ListFiles();
   ASSERT_EQ(files.size(), 2u);
   EXPECT_EQ(files[0].path, "d/small");
-  EXPECT_FALSE(files[0].decision_dax);
-  EXPECT_FALSE(files[0].told_dax);
+  EXPECT_FALSE(files[0].report.policy.dax);
+  EXPECT_EQ(files[0].report.told_dax, false);
   EXPECT_FALSE(files[0].open);
-  EXPECT_EQ(files[0].mapped_chunks, 0u);
+  EXPECT_EQ(files[0].use.chunks, 0u);
   EXPECT_EQ(files[1].path, "large");
   EXPECT_EQ(files[1].size, KiB(64));
-  EXPECT_TRUE(files[1].decision_dax);
-  EXPECT_TRUE(files[1].told_dax);
-  EXPECT_EQ(files[1].told_generation, 1u);
+  EXPECT_TRUE(files[1].report.policy.dax);
+  EXPECT_EQ(files[1].report.told_dax, true);
+  EXPECT_EQ(files[1].report.told_generation, 1u);
   EXPECT_TRUE(files[1].open);
-  EXPECT_EQ(files[1].mapped_chunks, 1u);
-  EXPECT_EQ(files[1].setup_mappings, 1u);
+  EXPECT_EQ(files[1].use.chunks, 1u);
+  EXPECT_EQ(files[1].report.setup_mappings, 1u);
   EXPECT_EQ(files[1].reads, 1u);
   EXPECT_EQ(files[1].writes, 0u);
 }

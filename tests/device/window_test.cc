@@ -189,6 +189,67 @@ TEST_F(WindowTest, AHoleAsABufferIsAnErrorAndNoMore) {
   EXPECT_EQ(Read(plain, fh, 0, 3).Text(), "ppp");
 }
 
+// The guest looked the file up before the host truncated it, and maps it after.
+TEST_F(WindowTest, WhatTheGuestBelievesInIsZerosFromTheStart) {
+  Mount();
+  MakeFile("file", std::string(KiB(64).raw(), 'x'));
+  const uint64_t node = Lookup("file").nodeid;
+  ASSERT_EQ(truncate(HostPath("file").c_str(), 4096), 0);
+  ASSERT_EQ(SetupMapping(node, 0, 0, kReadWrite).error, 0);
+  EXPECT_EQ(WindowBytes(4095, 2), std::string("x\0", 2));
+  EXPECT_EQ(WindowBytes(KiB(64).raw() - 1, 1), std::string(1, '\0'));
+  EXPECT_FALSE(WindowBytes(KiB(64).raw(), 1).has_value()) << "nobody was told of a file that long";
+  const std::vector<dax::TableEntry> mappings = device_->window()->Mappings();
+  ASSERT_EQ(mappings.size(), 1u);
+  EXPECT_EQ(mappings[0].policy_generation, policy_->Get()->generation);
+  EXPECT_EQ(mappings[0].protection, memory::Protection::kReadWrite);
+}
+
+TEST_F(WindowTest, PagesAreTheFilesAgainBeforeTheGuestHearsOfGrowth) {
+  Mount();
+  MakeFile("file", std::string(KiB(64).raw(), 'x'));
+  const uint64_t node = Lookup("file").nodeid;
+  const uint64_t fh = Open(node, O_RDWR);
+  ASSERT_EQ(SetupMapping(node, 0, 0, kReadWrite).error, 0);
+  for (int round = 0; round < 20; ++round) {
+    ASSERT_EQ(truncate(HostPath("file").c_str(), 0), 0);
+    (void)device_->window()->LookAtFiles();
+    ASSERT_EQ(WindowBytes(8192, 1), std::string(1, '\0')) << "round " << round;
+    // By the guest's own write past the end that it knows of, and by the host's, which a reply tells of.
+    if (round % 2 == 0) {
+      ASSERT_EQ(GetAttr(node).size, 0u);
+      ASSERT_EQ(Write(node, fh, 8192, "grown").error, 0);
+    } else {
+      MakeFile("file", std::string(8192, '.') + "grown");
+      ASSERT_EQ(GetAttr(node).size, 8197u);
+    }
+    ASSERT_EQ(WindowBytes(8192, 5), "grown") << "round " << round;
+  }
+}
+
+// The device itself never writes through a repair page, and reads from one what the guest would.
+TEST_F(WindowTest, RepairPagesAsBuffers) {
+  Mount();
+  MakeFile("mapped", std::string(KiB(64).raw(), 'm'));
+  MakeFile("plain", std::string(KiB(64).raw(), 'p'));
+  const uint64_t mapped = Lookup("mapped").nodeid;
+  const uint64_t plain = Lookup("plain").nodeid;
+  ASSERT_EQ(SetupMapping(mapped, 0, 0, kReadWrite).error, 0);
+  ASSERT_EQ(truncate(HostPath("mapped").c_str(), 4096), 0);
+  (void)device_->window()->LookAtFiles();
+  const uint64_t fh = Open(plain, O_RDWR);
+  fuse_read_in read = {};
+  read.fh = fh;
+  read.size = 4096;
+  EXPECT_EQ(AskWithBuffers(FUSE_READ, plain, BytesOf(read), {{InWindow(8192), 4096, true}}).error, EFAULT);
+  fuse_write_in write = {};
+  write.fh = fh;
+  write.size = 4096;
+  EXPECT_EQ(AskWithBuffers(FUSE_WRITE, plain, BytesOf(write), {{InWindow(8192), 4096, false}}).error, 0);
+  EXPECT_EQ(HostContent("plain").substr(0, 4097), std::string(4096, '\0') + "p");
+  EXPECT_EQ(HostContent("mapped"), std::string(4096, 'm'));
+}
+
 TEST_F(WindowTest, AReplyHeaderInAHoleIsDroppedAndTheQueueGoesOn) {
   Mount();
   fuse_in_header header = {};

@@ -211,10 +211,10 @@ class FuseVolume : public Volume {
   }
   int GetFlags(int fd, uint32_t* flags) override {
     fuse_ioctl_in in = {};
-    in.fh = files_.at(fd).fh;
+    const NodeId node = AimIoctl(fd, &in);
     in.cmd = static_cast<uint32_t>(FS_IOC_GETFLAGS);
     in.out_size = sizeof(*flags);
-    const auto out = fs_->Ioctl(ctx_, files_.at(fd).node, in, "");
+    const auto out = fs_->Ioctl(ctx_, node, in, "");
     if (!out.ok()) return out.error().value();
     if ((*out).size() != sizeof(*flags)) return EBADMSG;
     memcpy(flags, (*out).data(), sizeof(*flags));
@@ -222,11 +222,11 @@ class FuseVolume : public Volume {
   }
   int SetFlags(int fd, uint32_t flags) override {
     fuse_ioctl_in in = {};
-    in.fh = files_.at(fd).fh;
+    const NodeId node = AimIoctl(fd, &in);
     in.cmd = static_cast<uint32_t>(FS_IOC_SETFLAGS);
     in.in_size = sizeof(flags);
     const std::string input(reinterpret_cast<const char*>(&flags), sizeof(flags));
-    return fs_->Ioctl(ctx_, files_.at(fd).node, in, input).error().value();
+    return fs_->Ioctl(ctx_, node, in, input).error().value();
   }
   int MapRead(int, uint64_t, size_t, std::string*) override { return ENOSYS; }
   int MapWrite(int, uint64_t, const std::string&) override { return ENOSYS; }
@@ -389,6 +389,18 @@ class FuseVolume : public Volume {
     NodeId node;
     uint64_t fh = 0;
   };
+  // Fills in the handle of a file or of a directory stream; its node.
+  NodeId AimIoctl(int fd, fuse_ioctl_in* in) const {
+    const auto dir = directories_.find(fd);
+    if (dir == directories_.end()) {
+      in->fh = files_.at(fd).fh;
+      return files_.at(fd).node;
+    }
+    in->fh = dir->second.fh;
+    in->flags = FUSE_IOCTL_DIR;
+    return dir->second.node;
+  }
+
   struct OpenDirectory {
     NodeId node;
     uint64_t fh = 0;

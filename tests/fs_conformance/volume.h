@@ -78,6 +78,7 @@ class Volume {
   // Gives an open file a name.
   virtual int LinkOpen(int fd, const std::string& to) = 0;
   // FS_IOC_GETFLAGS, FS_IOC_SETFLAGS.
+  // Also of a directory stream.
   virtual int GetFlags(int fd, uint32_t* flags) = 0;
   virtual int SetFlags(int fd, uint32_t flags) = 0;
   // Kernel: through a shared mapping of the file.

@@ -132,10 +132,23 @@ v1::MountMode LinuxTest::MountMode() {
 }
 
 absl::Status LinuxTest::Hold(const std::string& name) {
-  return StatusOf(guest().Check(absl::StrCat("mkfifo /tmp/hold; daxtool hold ", GuestPath(name),
-                                             " </tmp/hold >/tmp/held & holder=$!; exec 4>/tmp/hold; echo sum >&4; "
-                                             "until grep -q sum= /tmp/held; do usleep 10000; done; rm /tmp/hold")));
+  RETURN_IF_ERROR(HoldUntouched(name));
+  return AskHolder("sum").status();
 }
+
+absl::Status LinuxTest::HoldUntouched(const std::string& name) {
+  return StatusOf(guest().Check(absl::StrCat("mkfifo /tmp/hold; daxtool hold ", GuestPath(name),
+                                             " </tmp/hold >/tmp/held & holder=$!; exec 4>/tmp/hold; "
+                                             "until grep -q held /tmp/held; do usleep 10000; done; rm /tmp/hold")));
+}
+
+absl::StatusOr<std::string> LinuxTest::AskHolder(const std::string& order) {
+  return guest().Check(absl::StrCat("n=$(wc -l </tmp/held); echo ", order,
+                                    " >&4; until [ $(wc -l </tmp/held) -gt $n ]; do usleep 10000; done; "
+                                    "tail -n 1 /tmp/held"));
+}
+
+absl::Status LinuxTest::LetGo() { return StatusOf(guest().Check("exec 4>&-; wait $holder; holder=")); }
 
 absl::Status LinuxTest::WaitForFreshAttributes(const std::string& name, mode_t mode, const std::string& command) {
   if (chmod(HostPath(name).c_str(), mode) != 0) return absl::InternalError("chmod");

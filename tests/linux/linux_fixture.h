@@ -70,6 +70,12 @@ class LinuxTest : public testing::Test {
   // Has the guest open and map a file of kTag and load all of it: daxtool holds it, as the job $holder, until
   // descriptor 4 of the shell is closed, takes its orders from there and answers in /tmp/held.
   static absl::Status Hold(const std::string& name);
+  // The same, but nothing is loaded yet.
+  static absl::Status HoldUntouched(const std::string& name);
+  // Gives the holder an order (tests/linux/guest/hold.c) and returns the line that it answers.
+  static absl::StatusOr<std::string> AskHolder(const std::string& order);
+  // Ends the holder: the file is closed.
+  static absl::Status LetGo();
 
   // The guest has fetched the file's attributes since the call: a mode that the host sets shows in the guest. The guest
   // is asked by `command`, which prints "mode=OCTAL" somewhere in a line.

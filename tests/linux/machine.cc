@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "tests/linux/guest/pattern.h"
 
 ABSL_FLAG(std::string, daxvmm, "", "the daxvmm program");
 ABSL_FLAG(std::string, kernel, "", "the guest's kernel");
@@ -110,8 +111,7 @@ absl::Status WriteFile(const std::string& path, uint64_t size) {
   if (!fd.valid()) return ErrnoStatus(errno, path);
   std::string page(4096, '\0');
   for (uint64_t offset = 0; offset < size; offset += page.size()) {
-    const uint64_t number = offset / page.size();
-    for (size_t i = 0; i < page.size(); ++i) page[i] = static_cast<char>(number * 31 + i);
+    for (size_t i = 0; i < page.size(); ++i) page[i] = static_cast<char>(PatternByte(offset + i));
     const size_t length = std::min<uint64_t>(page.size(), size - offset);
     if (write(fd.get(), page.data(), length) != static_cast<ssize_t>(length)) return ErrnoStatus(errno, path);
   }

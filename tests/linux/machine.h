@@ -43,7 +43,7 @@ absl::StatusOr<Machine> StartMachine(const Environment& environment, GuestOption
 absl::StatusOr<std::optional<v1::LiveFile>> FindFile(Machine& machine, const std::string& tag, const std::string& path);
 absl::StatusOr<v1::Window> WindowOf(Machine& machine, const std::string& tag);
 
-// Makes `path` with `size` bytes that differ from page to page.
+// Makes `path` with `size` bytes of guest/pattern.h, which daxtool knows.
 absl::Status WriteFile(const std::string& path, uint64_t size);
 
 // The guest reads all of a file: OK if it saw the very bytes that the host has at `host_path`.

@@ -184,7 +184,7 @@ TEST_F(LoopbackTest, LiveNodesAreListedByPath) {
   for (const fs::LiveNode& node : fs_->ListLiveNodes()) {
     if (node.path != "d/g") continue;
     found = true;
-    EXPECT_TRUE(node.regular);
+    EXPECT_TRUE(S_ISREG(node.mode));
     EXPECT_EQ(node.size.raw(), 6u);
     EXPECT_EQ(node.writes, 1u);
   }

@@ -50,13 +50,11 @@ class DeviceTest : public testing::TestWithParam<bool> {
                                         GetParam());
     ASSERT_TRUE(slot.ok()) << slot.status();
     slot_ = *std::move(slot);
-    const dax::Window* window = device_->window();
     machine_->guard().Add({.name = "share",
                            .base = fakes::kWindowBase,
                            .size = machine_->window().size(),
                            .read_only = read_only,
-                           .describe_unusable = [window] { return window->DescribeUnusable(); },
-                           .describe_at = [window](WindowOffset at) { return window->Describe(at); }});
+                           .owner = device_->window()});
     ASSERT_TRUE(machine_->Start().ok());
     bus_ = std::make_unique<GuestBus>(machine_.get(), slot_->base());
     driver_ = std::make_unique<fakes::MmioDriver>(bus_.get(), &machine_->ram());
@@ -231,19 +229,20 @@ TEST_P(DeviceTest, AReadOnlyShareCannotBeWrittenThroughItsWindow) {
   ExpectFaultThatNames("nothing behind it");
 }
 
-TEST_P(DeviceTest, APageThatTheHostTruncatedAwayEndsTheGuestAndNamesTheFile) {
+TEST_P(DeviceTest, APageThatTheHostTruncatedAwayReadsAsZeros) {
   BOOT();
   MakeFile("log", kChunk);
   const uint64_t node = Lookup("log").nodeid;
   ASSERT_EQ(SetupMapping(node, 0, 0, FUSE_SETUPMAPPING_FLAG_READ), 0);
   ASSERT_EQ(LoadWindow(kChunk - 8), kPattern);
   ASSERT_EQ(truncate(Path("log").c_str(), 4096), 0);
-  // Whether the guest touches the page before or after the watch withdraws it, it must not spin.
-  EXPECT_EQ(LoadWindow(kChunk - 8), std::nullopt);
-  ExpectFaultThatNames("log");
+  // Whether the guest touches the page before or after the watch repairs it, it must neither spin nor end.
+  EXPECT_EQ(LoadWindow(kChunk - 8), 0u);
+  EXPECT_EQ(LoadWindow(0), kPattern);
+  EXPECT_EQ(device_->window()->stats().repairs, 1u);
 }
 
-TEST_P(DeviceTest, AVcpuThatReadsWhileTheFileIsTruncatedDoesNotHang) {
+TEST_P(DeviceTest, AVcpuThatReadsWhileTheFileIsTruncatedReadsOn) {
   BOOT(2);
   MakeFile("log", kChunk);
   const uint64_t node = Lookup("log").nodeid;
@@ -251,7 +250,37 @@ TEST_P(DeviceTest, AVcpuThatReadsWhileTheFileIsTruncatedDoesNotHang) {
   machine_->StartWatch(1, fakes::kWindowBase, ByteCount(kChunk), KiB(4), kPattern, 0);
   ASSERT_EQ(LoadWindow(0), kPattern);
   ASSERT_EQ(truncate(Path("log").c_str(), 65536), 0);
-  ExpectFaultThatNames("log");
+  ASSERT_EQ(LoadWindow(kChunk - 8), 0u);
+  const auto result = machine_->FinishWatch(1);
+  ASSERT_TRUE(result.has_value()) << "the guest ended";
+  EXPECT_EQ(result->mismatches, 0u);
+}
+
+// An in-place write(2) inside the size that the guest was told: a store, to where the file no longer reaches.
+TEST_P(DeviceTest, AStoreInsideTheSizeThatTheGuestWasToldReachesTheFile) {
+  BOOT();
+  MakeFile("database", kChunk);
+  const uint64_t node = Lookup("database").nodeid;
+  ASSERT_EQ(SetupMapping(node, 0, 0, FUSE_SETUPMAPPING_FLAG_READ | FUSE_SETUPMAPPING_FLAG_WRITE), 0);
+  ASSERT_EQ(truncate(Path("database").c_str(), 4096), 0);
+  ASSERT_TRUE(machine_->Store(fakes::kWindowBase + ByteCount(65536), 0x2121'2121'2121'2121));
+  EXPECT_EQ(LoadWindow(65536), 0x2121'2121'2121'2121u);
+  std::ifstream file(Path("database"), std::ios::binary);
+  const std::string bytes(std::istreambuf_iterator<char>(file), {});
+  ASSERT_EQ(bytes.size(), 65536u + 4096);
+  EXPECT_EQ(bytes.substr(65536, 9), std::string("!!!!!!!!") + '\0');
+  EXPECT_EQ(bytes.substr(4095, 2), std::string("d") + '\0');
+  EXPECT_EQ(device_->window()->stats().stores_past_end, 1u);
+  EXPECT_EQ(device_->window()->stats().files_extended, 1u);
+}
+
+TEST_P(DeviceTest, AStoreToAReadOnlyMappingEndsTheGuestAndNamesTheFile) {
+  BOOT();
+  MakeFile("constant", kChunk);
+  const uint64_t node = Lookup("constant").nodeid;
+  ASSERT_EQ(SetupMapping(node, 0, 0, FUSE_SETUPMAPPING_FLAG_READ), 0);
+  EXPECT_FALSE(machine_->Store(fakes::kWindowBase + ByteCount(8192), 1));
+  ExpectFaultThatNames("/constant' (node ");
 }
 
 TEST_P(DeviceTest, AFileThatGrowsAgainIsThereAgain) {
@@ -261,7 +290,7 @@ TEST_P(DeviceTest, AFileThatGrowsAgainIsThereAgain) {
   ASSERT_EQ(SetupMapping(node, 0, 0, FUSE_SETUPMAPPING_FLAG_READ), 0);
   ASSERT_EQ(LoadWindow(kChunk - 8), kPattern);
   ASSERT_EQ(truncate(Path("log").c_str(), 4096), 0);
-  ASSERT_TRUE(device_->window()->AwaitStats([](const dax::WindowStats& stats) { return stats.withdrawals > 0; },
+  ASSERT_TRUE(device_->window()->AwaitStats([](const dax::WindowStats& stats) { return stats.repairs > 0; },
                                             std::chrono::steady_clock::now() + kDeadline));
   EXPECT_EQ(LoadWindow(0), kPattern) << "what is left of the file stays mapped";
   MakeFile("log", kChunk);

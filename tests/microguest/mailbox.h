@@ -15,6 +15,27 @@ enum MailboxOperation {
      `flag` is not 0. result = passes over the range; mismatches = words that were none of the two patterns;
      seen[i] = words that were patterns[i]. */
   kMailboxWatch = 4,
+  /* Stores the 64-bit `value` to `address` by the instruction that `width` (MailboxStore) names. */
+  kMailboxStoreBy = 5,
+  /* Stores the low byte of a count from 1 to `value` to `address`, each followed by a load of it, and gives way to
+     nothing until done. result = loads that gave another byte. */
+  kMailboxCount = 6,
+  /* Runs the bytes at `address` as code that returns. */
+  kMailboxCall = 7,
+};
+
+/* Instructions that store 8 bytes in as many ways as a kernel's and a program's copies do. */
+enum MailboxStore {
+  kStoreMov,
+  kStoreStosb,  /* rep stosb */
+  kStoreMovsq,  /* rep movsq, from the mailbox */
+  kStoreMovups, /* 16 bytes: the value twice */
+  kStoreMovnti,
+  kStoreXchg,
+  kStoreCmpxchg,
+  kStorePush,
+  kStoreOr, /* a read-modify-write of what is there */
+  kMailboxStores,
 };
 
 struct Mailbox {

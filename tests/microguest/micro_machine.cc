@@ -24,13 +24,13 @@ constexpr uint64_t kLargePageEntry = 0x87;
 constexpr unsigned kGigabytesMapped = 8;
 constexpr ByteCount kStackSize = KiB(64);
 
-kvm_segment UserSegment(bool code) {
+kvm_segment FlatSegment(bool code, uint8_t privilege) {
   kvm_segment segment{};
   segment.limit = 0xffffffff;
-  segment.selector = code ? 0x33 : 0x2b;
+  segment.selector = static_cast<uint16_t>((code ? 0x30 : 0x28) | privilege);
   segment.type = code ? 0xb : 0x3;
   segment.present = segment.s = segment.g = 1;
-  segment.dpl = 3;
+  segment.dpl = privilege;
   segment.l = code ? 1 : 0;
   segment.db = code ? 0 : 1;
   return segment;
@@ -75,7 +75,9 @@ absl::Status MicroMachine::Build(const vmm::KvmSystem& kvm) {
   RETURN_IF_ERROR(BuildPageTables());
   for (unsigned i = 0; i < options_.cpus; ++i) {
     ASSIGN_OR_RETURN(vmm::KvmVcpu vcpu, MakeVcpu(kvm, i));
-    vcpus_.push_back(std::make_unique<vmm::Vcpu>(i, std::move(vcpu), &mmio_, &ports_, this));
+    vcpus_.push_back(std::make_unique<vmm::Vcpu>(
+        i, std::move(vcpu),
+        vmm::VcpuBuses{.mmio = &mmio_, .ports = &ports_, .memory = &ram_->memory(), .guard = &guard_}, this));
   }
   return absl::OkStatus();
 }
@@ -114,11 +116,12 @@ absl::StatusOr<vmm::KvmVcpu> MicroMachine::MakeVcpu(const vmm::KvmSystem& kvm, u
   RETURN_IF_ERROR(vcpu.SetCpuid(cpuid));
   if (options_.irqchip) RETURN_IF_ERROR(vcpu.SetMpState({.mp_state = KVM_MP_STATE_RUNNABLE}));
   ASSIGN_OR_RETURN(kvm_sregs sregs, vcpu.GetSregs());
-  sregs.cs = UserSegment(true);
-  sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = UserSegment(false);
+  const uint8_t privilege = options_.supervisor ? 0 : 3;
+  sregs.cs = FlatSegment(true, privilege);
+  sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = FlatSegment(false, privilege);
   sregs.cr0 = 0x80000033;  // PG, NE, ET, MP, PE
   sregs.cr3 = page_tables_.raw();
-  sregs.cr4 = 0x20;    // PAE
+  sregs.cr4 = 0x620;   // PAE, OSFXSR, OSXMMEXCPT
   sregs.efer = 0x500;  // LME, LMA
   RETURN_IF_ERROR(vcpu.SetSregs(sregs));
   const GuestPhysAddr stack = ram_->Allocate(kStackSize);
@@ -204,6 +207,42 @@ std::optional<uint64_t> MicroMachine::Sum(GuestPhysAddr at, ByteCount length, By
   Ask(cpu);
   if (!AwaitAnswer(cpu)) return std::nullopt;
   return box->result;
+}
+
+bool MicroMachine::StoreBy(MailboxStore instruction, GuestPhysAddr at, uint64_t value, unsigned cpu) {
+  Mailbox* box = mailboxes_[cpu];
+  box->operation = kMailboxStoreBy;
+  box->address = at.raw();
+  box->width = instruction;
+  box->value = value;
+  Ask(cpu);
+  return AwaitAnswer(cpu);
+}
+
+void MicroMachine::StartCount(unsigned cpu, GuestPhysAddr at, uint64_t turns) {
+  Mailbox* box = mailboxes_[cpu];
+  box->operation = kMailboxCount;
+  box->address = at.raw();
+  box->value = turns;
+  Ask(cpu);
+}
+
+std::optional<uint64_t> MicroMachine::FinishCount(unsigned cpu) {
+  if (!AwaitAnswer(cpu)) return std::nullopt;
+  return mailboxes_[cpu]->result;
+}
+
+bool MicroMachine::Answered(unsigned cpu) const {
+  const Mailbox* box = mailboxes_[cpu];
+  return __atomic_load_n(&box->done, __ATOMIC_ACQUIRE) == box->request;
+}
+
+bool MicroMachine::Call(GuestPhysAddr at, unsigned cpu) {
+  Mailbox* box = mailboxes_[cpu];
+  box->operation = kMailboxCall;
+  box->address = at.raw();
+  Ask(cpu);
+  return AwaitAnswer(cpu);
 }
 
 void MicroMachine::StartWatch(unsigned cpu, GuestPhysAddr at, ByteCount length, ByteCount stride, uint64_t first,

@@ -28,6 +28,8 @@ struct MicroMachineOptions {
   unsigned cpus = 1;
   // With it, KVM may treat a page fault as asynchronous: what a real machine has.
   bool irqchip = true;
+  // The payload in supervisor mode, which a software KVM emulates: unreachable pages come as accesses to MMIO there.
+  bool supervisor = false;
   ByteCount window = MiB(16);
   bool window_read_only = false;
 };
@@ -56,6 +58,17 @@ class MicroMachine final : public vmm::VcpuEnvironment {
   bool Store(GuestPhysAddr at, uint64_t value, unsigned width = 8, unsigned cpu = 0);
   std::optional<uint64_t> Sum(GuestPhysAddr at, ByteCount length, ByteCount stride, unsigned cpu = 0);
 
+  // One store of 8 bytes by an instruction of the test's choice; false if the guest ended instead.
+  bool StoreBy(MailboxStore instruction, GuestPhysAddr at, uint64_t value, unsigned cpu = 0);
+  // Runs guest code at `at` until it returns.
+  bool Call(GuestPhysAddr at, unsigned cpu = 0);
+  // `turns` stores and loads of a byte that run while the test does other things (kMailboxCount); FinishCount waits for
+  // the last and gives the loads that did not see the store before them.
+  void StartCount(unsigned cpu, GuestPhysAddr at, uint64_t turns);
+  std::optional<uint64_t> FinishCount(unsigned cpu);
+  // Whether the guest has answered what it was asked last.
+  bool Answered(unsigned cpu) const;
+
   // A loop of loads that runs while the test does other things (kMailboxWatch).
   struct WatchResult {
     uint64_t passes, mismatches, first, second;
@@ -76,10 +89,6 @@ class MicroMachine final : public vmm::VcpuEnvironment {
   void Ask(unsigned cpu);
   bool AwaitAnswer(unsigned cpu);
 
-  bool HandleUnbackedAccess(GuestPhysAddr at, bool write) override { return guard_.HandleUnbackedAccess(at, write); }
-  std::string DescribeUnusableMemory(std::optional<GuestPhysAddr> at) override {
-    return at.has_value() ? guard_.DescribeAt(*at) : guard_.Describe();
-  }
   void EndGuest(vmm::GuestEnd end) override;
   void FirstEntry(unsigned) override {}
 

@@ -64,6 +64,58 @@ static void Watch(struct Mailbox* box) {
   box->seen[1] = second;
 }
 
+static void StoreBy(uint64_t instruction, uint64_t address, struct Mailbox* box) {
+  uint64_t value = box->value;
+  uint64_t count = 8;
+  uint64_t from = (uint64_t)&box->value;
+  switch (instruction) {
+    case kStoreStosb:
+      __asm__ volatile("rep stosb" : "+D"(address), "+c"(count) : "a"(value) : "memory");
+      break;
+    case kStoreMovsq:
+      count = 1;
+      __asm__ volatile("rep movsq" : "+D"(address), "+S"(from), "+c"(count) : : "memory");
+      break;
+    case kStoreMovups:
+      __asm__ volatile("movq %0, %%xmm0; punpcklqdq %%xmm0, %%xmm0; movups %%xmm0, (%1)"
+                       :
+                       : "r"(value), "r"(address)
+                       : "memory");
+      break;
+    case kStoreMovnti:
+      __asm__ volatile("movnti %0, (%1); sfence" : : "r"(value), "r"(address) : "memory");
+      break;
+    case kStoreXchg:
+      __asm__ volatile("xchg %0, (%1)" : "+r"(value) : "r"(address) : "memory");
+      break;
+    case kStoreCmpxchg:
+      __asm__ volatile("xor %%eax, %%eax; lock cmpxchg %0, (%1)" : : "r"(value), "r"(address) : "memory", "rax", "cc");
+      break;
+    case kStorePush:
+      address += 8;
+      __asm__ volatile("xchg %%rsp, %1; push %0; add $8, %%rsp; xchg %%rsp, %1"
+                       :
+                       : "r"(value), "r"(address)
+                       : "memory", "cc");
+      break;
+    case kStoreOr:
+      __asm__ volatile("or %0, (%1)" : : "r"(value), "r"(address) : "memory", "cc");
+      break;
+    default:
+      Store(address, 8, value);
+      break;
+  }
+}
+
+static uint64_t Count(uint64_t address, uint64_t turns) {
+  uint64_t wrong = 0;
+  for (uint64_t i = 1; i <= turns; ++i) {
+    *(volatile uint8_t*)address = (uint8_t)i;
+    if (*(volatile uint8_t*)address != (uint8_t)i) ++wrong;
+  }
+  return wrong;
+}
+
 __attribute__((section(".text.start"), used)) void _start(struct Mailbox* box) {
   for (;;) {
     const uint32_t request = __atomic_load_n(&box->request, __ATOMIC_ACQUIRE);
@@ -80,6 +132,15 @@ __attribute__((section(".text.start"), used)) void _start(struct Mailbox* box) {
         break;
       case kMailboxWatch:
         Watch(box);
+        break;
+      case kMailboxStoreBy:
+        StoreBy(box->width, box->address, box);
+        break;
+      case kMailboxCount:
+        box->result = Count(box->address, box->value);
+        break;
+      case kMailboxCall:
+        ((void (*)(void))box->address)();
         break;
       default:
         break;

@@ -38,8 +38,7 @@ class WindowTest : public testing::TestWithParam<bool> {
                            .base = fakes::kWindowBase,
                            .size = machine_->window().size(),
                            .read_only = options.window_read_only,
-                           .describe_unusable = {},
-                           .describe_at = {}});
+                           .owner = nullptr});
     ASSERT_TRUE(machine_->Start().ok());
   }
 

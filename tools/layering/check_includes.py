@@ -25,19 +25,20 @@ MAY_INCLUDE = {
     "devices/virtio_fs/fs": ["devices/virtio_fs/fs/", "devices/virtio_fs/fuse/", "memory/", "base/"],
     "devices/virtio_fs/dax": ["devices/virtio_fs/dax/", "devices/virtio_fs/fuse/", "memory/", "base/"],
     "control": ["control/", "proto/", "devices/virtio_fs/dax/policy", "base/"],
-    "vmm": ["vmm/", "control/controller.h", "control/control_socket.h", "control/server_loader.h", "devices/",
-            "memory/", "base/"],
+    "vmm": ["vmm/", "control/controller.h", "control/control_socket.h", "control/policy_file",
+            "control/server_loader.h", "devices/", "memory/", "base/"],
     "vmm/kvm": ["vmm/kvm/", "memory/", "base/"],
     "vmm/boot": ["vmm/boot/", "vmm/layout.h", "memory/", "base/"],
     "vmm/acpi": ["vmm/acpi/", "vmm/layout.h", "memory/", "base/"],
-    "benchmarks": ["base/", "memory/", "devices/", "vmm/", "control/", "tests/fakes/"],
+    "tools/policy_lab": ["tools/policy_lab/", "devices/virtio_fs/dax/adaptive", "base/"],
+    "benchmarks": ["base/", "memory/", "devices/", "vmm/", "control/", "tests/fakes/", "tests/loopback/"],
     "examples": ["base/", "memory/", "devices/", "vmm/", "control/", "proto/"],
 }
 # Test sources may use the fakes, wherever they stand.
 TEST_EXTRA = ["tests/"]
 # Folders that may include anything.
 FREE = ["tests"]
-ROOMS = ("base/", "memory/", "devices/", "vmm/", "control/", "proto/", "tests/", "benchmarks/", "examples/")
+ROOMS = ("base/", "memory/", "devices/", "vmm/", "control/", "proto/", "tests/", "benchmarks/", "examples/", "tools/")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.MULTILINE)
 

@@ -4,6 +4,7 @@
 #define DAXVMM_VMM_KVM_KVM_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,6 +44,8 @@ class [[nodiscard]] KvmVcpu {
   absl::Status SetRegs(const kvm_regs& regs);
   absl::StatusOr<kvm_sregs> GetSregs();
   absl::Status SetSregs(const kvm_sregs& sregs);
+  // The guest-physical address behind a linear one, by the guest's page tables as they are; nullopt if there is none.
+  std::optional<GuestPhysAddr> Translate(uint64_t linear);
   absl::Status SetFpu(const kvm_fpu& fpu);
   absl::Status SetCpuid(std::span<const kvm_cpuid_entry2> entries);
   // FAILED_PRECONDITION naming the first register that KVM refuses.

@@ -51,6 +51,13 @@ absl::Status KvmVcpu::SetFpu(const kvm_fpu& fpu) { return Set(fd_.get(), KVM_SET
 absl::Status KvmVcpu::SetMpState(const kvm_mp_state& state) {
   return Set(fd_.get(), KVM_SET_MP_STATE, state, "KVM_SET_MP_STATE");
 }
+std::optional<GuestPhysAddr> KvmVcpu::Translate(uint64_t linear) {
+  kvm_translation translation{};
+  translation.linear_address = linear;
+  if (ioctl(fd_.get(), KVM_TRANSLATE, &translation) < 0 || translation.valid == 0) return std::nullopt;
+  return GuestPhysAddr(translation.physical_address);
+}
+
 absl::StatusOr<kvm_lapic_state> KvmVcpu::GetLapic() {
   return Get<kvm_lapic_state>(fd_.get(), KVM_GET_LAPIC, "KVM_GET_LAPIC");
 }

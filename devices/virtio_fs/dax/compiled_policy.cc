@@ -51,6 +51,11 @@ bool Yields(Outcome outcome, const Facts& facts, LazyHint& hint) {
 absl::StatusOr<std::shared_ptr<const CompiledPolicy>> CompiledPolicy::Compile(Policy policy,
                                                                               std::vector<Override> overrides) {
   RETURN_IF_ERROR(Validate(policy));
+  for (size_t i = 0; i < overrides.size(); ++i) {
+    if (absl::Status valid = Validate(overrides[i]); !valid.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("overrides[", i, "].", valid.message()));
+    }
+  }
   return Make(std::make_shared<const CompiledRules>(std::move(policy)), std::move(overrides));
 }
 
@@ -62,11 +67,6 @@ absl::StatusOr<std::shared_ptr<const CompiledPolicy>> CompiledPolicy::WithOverri
 absl::StatusOr<std::shared_ptr<const CompiledPolicy>> CompiledPolicy::Make(std::shared_ptr<const CompiledRules> rules,
                                                                            std::vector<Override> overrides) {
   RETURN_IF_ERROR(ValidateTotal(overrides));
-  for (size_t i = 0; i < overrides.size(); ++i) {
-    if (absl::Status valid = Validate(overrides[i]); !valid.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("overrides[", i, "].", valid.message()));
-    }
-  }
   return std::shared_ptr<const CompiledPolicy>(new CompiledPolicy(std::move(rules), std::move(overrides)));
 }
 

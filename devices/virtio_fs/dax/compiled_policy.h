@@ -54,7 +54,8 @@ class CompiledPolicy {
   // many. Of two overrides for the same file the later one counts.
   static absl::StatusOr<std::shared_ptr<const CompiledPolicy>> Compile(Policy policy,
                                                                        std::vector<Override> overrides = {});
-  // The same rules with other overrides, without compiling them again. Errors as above.
+  // The same rules with other overrides, each of which must be valid, without compiling or checking anything again.
+  // RESOURCE_EXHAUSTED as above.
   absl::StatusOr<std::shared_ptr<const CompiledPolicy>> WithOverrides(std::vector<Override> overrides) const;
 
   const Policy& policy() const { return rules_->policy(); }
@@ -75,7 +76,8 @@ class CompiledPolicy {
   bool has_adaptive() const { return rules_->has_adaptive(); }
 
   // What was looked at, in order, up to what decided, which comes last and matched. Rules that did not match say by
-  // which condition ("size 4096 is below 32768").
+  // which condition, the first that fails ("size 4096 is below 32768"). A builtin rule that overrules DAX comes behind
+  // what said so.
   struct Step {
     std::string rule;
     bool matched = false;

@@ -26,8 +26,8 @@ class Explainer {
  public:
   using ByList = std::array<RuleBits, ConditionsOnPaths::kLists>;
 
-  Explainer(const Placement& placement, const Facts& facts, ByList by_list, LazyHint* hint)
-      : placement_(placement), facts_(facts), by_list_(std::move(by_list)), hint_(hint) {}
+  Explainer(const Placement& placement, const Facts& facts, bool path_known, ByList by_list, LazyHint* hint)
+      : placement_(placement), facts_(facts), path_known_(path_known), by_list_(std::move(by_list)), hint_(hint) {}
 
   // The first condition of the rule at `index` that does not hold; nullopt if all do.
   std::optional<std::string> Mismatch(const Rule& rule, size_t index) const {
@@ -38,7 +38,8 @@ class Explainer {
       return placement_.read_only_share ? "the share is read-only" : "the share is not read-only";
     }
     for (size_t list = 0; list < by_list_.size(); ++list) {
-      if (!by_list_[list].Test(index)) return absl::StrCat("the path matches none of its ", kListNames[list]);
+      if (by_list_[list].Test(index)) continue;
+      return path_known_ ? absl::StrCat("the path matches none of its ", kListNames[list]) : "the path is not known";
     }
     if (rule.size_at_least && facts_.size < *rule.size_at_least) {
       return absl::StrCat("size ", facts_.size.raw(), " is below ", rule.size_at_least->raw());
@@ -69,6 +70,7 @@ class Explainer {
  private:
   const Placement& placement_;
   const Facts& facts_;
+  const bool path_known_;
   const ByList by_list_;
   LazyHint* const hint_;
 };
@@ -108,7 +110,7 @@ std::vector<CompiledPolicy::Step> CompiledPolicy::Explain(const Placement& place
     steps.push_back({std::string(kOverrideRuleName), true, by_rules.dax ? "set to dax" : "set to no-dax"});
   } else {
     if (file_class.overridden) steps.push_back({std::string(kOverrideRuleName), false, "it has run out"});
-    const Explainer explainer(placement, once, rules_->paths().ByList(path), &hint);
+    const Explainer explainer(placement, once, path.has_value(), rules_->paths().ByList(path), &hint);
     const size_t last = by_rules.rule == kDefaultRule ? policy().rules.size() : by_rules.rule;
     for (size_t i = 0; i < last; ++i) {
       const Rule& rule = policy().rules[i];

@@ -7,9 +7,12 @@ namespace daxvmm::dax {
 namespace {
 
 uint64_t ChunkIndex(WindowOffset at) { return at.raw() / kDaxRangeSize.raw(); }
-uint64_t LastChunkIndex(const WindowRange& range) { return ChunkIndex(range.end() - ByteCount(1)); }
 
 }  // namespace
+
+ChunkSpan ChunksOfRange(const WindowRange& range) {
+  return {ChunkIndex(range.at), ChunkIndex(range.end() - ByteCount(1))};
+}
 
 TableEntry Clip(const TableEntry& entry, const WindowRange& range) {
   TableEntry part = entry;
@@ -25,7 +28,7 @@ MappingTable::MappingTable(ByteCount window_size)
 std::vector<TableEntry> MappingTable::Insert(const TableEntry& entry) {
   std::vector<TableEntry> replaced = Erase(entry.range);
   entries_.emplace(entry.range.at, entry);
-  CountPages(entry.range, Change::kAdded);
+  CountPages(entry, Change::kAdded);
   return replaced;
 }
 
@@ -44,7 +47,7 @@ std::vector<TableEntry> MappingTable::Erase(const WindowRange& range) {
       entries_.emplace_hint(it, after.at, Clip(whole, after));
     }
     taken.push_back(Clip(whole, range));
-    CountPages(taken.back().range, Change::kTaken);
+    CountPages(taken.back(), Change::kTaken);
   }
   return taken;
 }
@@ -53,6 +56,7 @@ void MappingTable::Clear() {
   entries_.clear();
   std::fill(chunk_pages_.begin(), chunk_pages_.end(), 0);
   mapped_chunks_ = 0;
+  node_pages_.clear();
 }
 
 void MappingTable::ForEach(absl::FunctionRef<void(const TableEntry&)> visit) const {
@@ -66,22 +70,15 @@ const TableEntry* MappingTable::Find(WindowOffset at) const {
   return at < entry.range.end() ? &entry : nullptr;
 }
 
+uint32_t MappingTable::ChunksOf(NodeId node) const {
+  const auto pages = node_pages_.find(node);
+  return pages == node_pages_.end() ? 0 : static_cast<uint32_t>(pages->second.size());
+}
+
 std::unordered_map<NodeId, uint32_t> MappingTable::ChunksByNode() const {
-  // Entries come in order, so a chunk that a node has more than one piece of follows itself in that node's sequence.
-  struct Use {
-    uint32_t chunks = 0;
-    uint64_t next_chunk = 0;  // all before it are counted
-  };
-  std::unordered_map<NodeId, Use> uses;
-  for (const auto& [at, entry] : entries_) {
-    Use& use = uses[entry.node];
-    const uint64_t first = std::max(ChunkIndex(at), use.next_chunk);
-    const uint64_t end = LastChunkIndex(entry.range) + 1;
-    if (first < end) use.chunks += static_cast<uint32_t>(end - first);
-    use.next_chunk = end;
-  }
   std::unordered_map<NodeId, uint32_t> chunks;
-  for (const auto& [node, use] : uses) chunks.emplace(node, use.chunks);
+  chunks.reserve(node_pages_.size());
+  for (const auto& [node, pages] : node_pages_) chunks.emplace(node, static_cast<uint32_t>(pages.size()));
   return chunks;
 }
 
@@ -91,23 +88,28 @@ MappingTable::Entries::iterator MappingTable::FirstOverlap(WindowOffset at) {
   return it;
 }
 
-void MappingTable::CountPages(const WindowRange& range, Change change) {
-  const uint64_t first = ChunkIndex(range.at);
-  const uint64_t last = LastChunkIndex(range);
-  for (uint64_t chunk = first; chunk <= last; ++chunk) {
+void MappingTable::CountPages(const TableEntry& entry, Change change) {
+  const ChunkSpan chunks = ChunksOfRange(entry.range);
+  std::unordered_map<uint64_t, uint16_t>& of_node = node_pages_[entry.node];
+  for (uint64_t chunk = chunks.first; chunk <= chunks.last; ++chunk) {
     const WindowOffset start(chunk * kDaxRangeSize.raw());
-    const WindowOffset from = std::max(start, range.at);
-    const WindowOffset to = std::min(start + kDaxRangeSize, range.end());
+    const WindowOffset from = std::max(start, entry.range.at);
+    const WindowOffset to = std::min(start + kDaxRangeSize, entry.range.end());
     const uint16_t pages = static_cast<uint16_t>((to - from).raw() / kPageSize.raw());
     uint16_t& mapped = chunk_pages_[chunk];
+    uint16_t& mapped_of_node = of_node[chunk];
     if (change == Change::kAdded) {
       if (mapped == 0) ++mapped_chunks_;
       mapped = static_cast<uint16_t>(mapped + pages);
+      mapped_of_node = static_cast<uint16_t>(mapped_of_node + pages);
     } else {
       mapped = static_cast<uint16_t>(mapped - pages);
       if (mapped == 0) --mapped_chunks_;
+      mapped_of_node = static_cast<uint16_t>(mapped_of_node - pages);
+      if (mapped_of_node == 0) of_node.erase(chunk);
     }
   }
+  if (of_node.empty()) node_pages_.erase(entry.node);
 }
 
 }  // namespace daxvmm::dax

@@ -2,6 +2,7 @@
 #ifndef DAXVMM_DEVICES_VIRTIO_FS_DAX_MAPPING_TABLE_H_
 #define DAXVMM_DEVICES_VIRTIO_FS_DAX_MAPPING_TABLE_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -24,10 +25,19 @@ struct TableEntry {
   NodeId node;
   MappedFileId file;
   memory::Protection protection = memory::Protection::kReadOnly;
+  uint64_t policy_generation = 0;                   // of the policy in force when it was mapped
+  std::chrono::steady_clock::time_point mapped_at;  // by the window's clock; an upgrade maps anew
 
   FileOffset file_end() const { return from + range.length; }
   bool operator==(const TableEntry&) const = default;
 };
+
+// The chunks (2 MiB ranges of the window, counted from 0) that a range touches: [first, last].
+struct ChunkSpan {
+  uint64_t first;
+  uint64_t last;
+};
+ChunkSpan ChunksOfRange(const WindowRange& range);
 
 // The part of `entry` inside `range`, which it overlaps.
 TableEntry Clip(const TableEntry& entry, const WindowRange& range);
@@ -44,14 +54,19 @@ class MappingTable {
   void Clear();
 
   size_t size() const { return entries_.size(); }
-  // Chunks (2 MiB ranges of the window) with at least one page mapped.
+  // Chunks with at least one page mapped.
   uint64_t mapped_chunks() const { return mapped_chunks_; }
+  uint64_t chunk_count() const { return chunk_pages_.size(); }
+  // `chunk` is below chunk_count().
+  bool IsChunkMapped(uint64_t chunk) const { return chunk_pages_[chunk] != 0; }
 
   // In order of window offset. `visit` must not change the table.
   void ForEach(absl::FunctionRef<void(const TableEntry&)> visit) const;
   // The entry that holds `at`, or nullptr; valid until the table changes.
   const TableEntry* Find(WindowOffset at) const;
-  // How many chunks hold a mapping of each node that has any.
+  // How many chunks hold a mapping of the node.
+  uint32_t ChunksOf(NodeId node) const;
+  // The same for each node that has any.
   std::unordered_map<NodeId, uint32_t> ChunksByNode() const;
 
  private:
@@ -59,11 +74,13 @@ class MappingTable {
 
   Entries::iterator FirstOverlap(WindowOffset at);
   enum class Change { kAdded, kTaken };
-  void CountPages(const WindowRange& range, Change change);
+  void CountPages(const TableEntry& entry, Change change);
 
   Entries entries_;                    // by range.at; they do not overlap
   std::vector<uint16_t> chunk_pages_;  // pages mapped in each chunk, at most 512
   uint64_t mapped_chunks_ = 0;         // how many of them are not 0
+  // For each node with mappings, how many pages of which chunks show its file.
+  std::unordered_map<NodeId, std::unordered_map<uint64_t, uint16_t>> node_pages_;
 };
 
 }  // namespace daxvmm::dax

@@ -62,30 +62,35 @@ absl::Status ValidateRange(const std::optional<IdRange>& range, const std::strin
 
 using PatternTranslator = absl::StatusOr<std::string> (*)(absl::string_view);
 
-// Adds the members' lengths to `path_text`.
+// What the conditions on paths of a policy come to.
+struct PathTotal {
+  size_t members = 0;
+  size_t bytes = 0;
+};
+
 absl::Status ValidatePatterns(const std::vector<std::string>& patterns, const std::string& field,
-                              PatternTranslator translate, size_t* path_text) {
+                              PatternTranslator translate, PathTotal* total) {
   if (patterns.size() > kMaxListMembers) return FieldError(field, absl::StrCat("at most ", kMaxListMembers));
   for (size_t i = 0; i < patterns.size(); ++i) {
+    const std::string member = absl::StrCat(field, "[", i, "]");
     const absl::StatusOr<std::string> regex = translate(patterns[i]);
-    if (!regex.ok()) return FieldError(absl::StrCat(field, "[", i, "]"), regex.status().message());
-    *path_text += patterns[i].size();
-    if (*path_text > kMaxPathTextBytes) {
-      return FieldError(absl::StrCat(field, "[", i, "]"),
-                        absl::StrCat("paths, subtrees and extensions of all rules must be at most ", kMaxPathTextBytes,
-                                     " bytes together"));
+    if (!regex.ok()) return FieldError(member, regex.status().message());
+    total->bytes += patterns[i].size();
+    if (++total->members > kMaxPathConditions || total->bytes > kMaxPathTextBytes) {
+      return FieldError(member, absl::StrCat("paths, subtrees and extensions of all rules must be at most ",
+                                             kMaxPathConditions, ", and ", kMaxPathTextBytes, " bytes together"));
     }
   }
   return absl::OkStatus();
 }
 
-absl::Status ValidateConditions(const Rule& rule, const std::string& field, size_t* path_text) {
+absl::Status ValidateConditions(const Rule& rule, const std::string& field, PathTotal* paths) {
   if (rule.share_tag && (rule.share_tag->empty() || rule.share_tag->size() > kMaxTagBytes)) {
     return FieldError(field + ".share", absl::StrCat("must be 1 to ", kMaxTagBytes, " bytes"));
   }
-  RETURN_IF_ERROR(ValidatePatterns(rule.paths, field + ".paths", GlobToRegex, path_text));
-  RETURN_IF_ERROR(ValidatePatterns(rule.subtrees, field + ".subtrees", SubtreeToRegex, path_text));
-  RETURN_IF_ERROR(ValidatePatterns(rule.extensions, field + ".extensions", ExtensionToRegex, path_text));
+  RETURN_IF_ERROR(ValidatePatterns(rule.paths, field + ".paths", GlobToRegex, paths));
+  RETURN_IF_ERROR(ValidatePatterns(rule.subtrees, field + ".subtrees", SubtreeToRegex, paths));
+  RETURN_IF_ERROR(ValidatePatterns(rule.extensions, field + ".extensions", ExtensionToRegex, paths));
   RETURN_IF_ERROR(ValidateSizes(rule, field));
   RETURN_IF_ERROR(ValidateRange(rule.owner_uid, field + ".owner_uid"));
   return ValidateRange(rule.owner_gid, field + ".owner_gid");
@@ -112,7 +117,7 @@ std::string FreshName(absl::string_view tag, absl::string_view name, std::unorde
 absl::Status Validate(const Policy& policy) {
   if (policy.rules.size() > kMaxRules) return FieldError("rules", absl::StrCat("at most ", kMaxRules));
   std::unordered_map<std::string, size_t> first_use;
-  size_t path_text = 0;
+  PathTotal paths;
   for (size_t i = 0; i < policy.rules.size(); ++i) {
     const Rule& rule = policy.rules[i];
     const std::string field = absl::StrCat("rules[", i, "]");
@@ -122,10 +127,13 @@ absl::Status Validate(const Policy& policy) {
       return FieldError(field + ".name",
                         absl::StrCat("\"", rule.name, "\" is the name of rules[", earlier->second, "] too"));
     }
-    RETURN_IF_ERROR(ValidateConditions(rule, field, &path_text));
+    RETURN_IF_ERROR(ValidateConditions(rule, field, &paths));
     if (!IsKnown(rule.outcome)) return FieldError(field + ".outcome", "unknown outcome");
   }
   if (!IsKnown(policy.default_outcome)) return FieldError("default_outcome", "unknown outcome");
+  if (policy.enforcement != Enforcement::kAdvisory && policy.enforcement != Enforcement::kDeny) {
+    return FieldError("enforcement", "unknown enforcement");
+  }
   return absl::OkStatus();
 }
 
@@ -135,6 +143,7 @@ Policy PrependForShare(const Policy& machine, absl::string_view share_tag, const
 
   Policy result;
   result.default_outcome = machine.default_outcome;
+  result.enforcement = machine.enforcement;
   for (const Rule& rule : share_policy.rules) {
     // Bound to another share already: it can never hold for a file of this one.
     if (rule.share_tag && absl::string_view(*rule.share_tag) != share_tag) continue;

@@ -74,9 +74,12 @@ struct Policy {
 
 // Bounds on what a policy makes the server hold, and on what it costs to ask for all its paths.
 inline constexpr size_t kMaxRules = 1000;
-inline constexpr size_t kMaxTagBytes = 36;             // virtio 1.2, 5.11.4: the field of the device's configuration
-inline constexpr size_t kMaxListMembers = 64;          // of each list of a rule
-inline constexpr size_t kMaxPathTextBytes = 64 << 10;  // of all globs, subtrees and extensions of a policy together
+inline constexpr size_t kMaxTagBytes = 36;     // virtio 1.2, 5.11.4: the field of the device's configuration
+inline constexpr size_t kMaxListMembers = 64;  // of each list of a rule
+// Of all globs, subtrees and extensions of a policy together. The worst that they allow takes half a second to compile,
+// and as long to classify a file whose path has 4096 bytes.
+inline constexpr size_t kMaxPathConditions = 4096;
+inline constexpr size_t kMaxPathTextBytes = 64 << 10;
 
 // OK, or INVALID_ARGUMENT that names the field at fault in the spelling of the API: "rules[3].paths[1]: ...".
 absl::Status Validate(const Policy& policy);
@@ -92,7 +95,7 @@ inline constexpr absl::string_view kOverrideRuleName = "override";
 inline constexpr absl::string_view kBuiltinRulePrefix = "builtin:";
 
 // Puts the rules of `share_policy` in front of those of `machine`, each bound to `share_tag`; its default outcome
-// becomes one more rule. The names become "TAG/NAME", so that they stay unique.
+// becomes one more rule. The names become "TAG/NAME", so that they stay unique. The enforcement is the machine's.
 Policy PrependForShare(const Policy& machine, absl::string_view share_tag, const Policy& share_policy);
 
 }  // namespace daxvmm::dax

@@ -91,6 +91,8 @@ absl::StatusOr<uint64_t> PolicyStore::SetOverride(Override override, const SetOp
   RETURN_IF_ERROR(CheckExpected(options));
   const std::shared_ptr<const CompiledPolicy> old = Get()->compiled;
   std::vector<Override> overrides = old->overrides();
+  // What has run out takes no room.
+  std::erase_if(overrides, [now = absl::Now()](const Override& other) { return HasRunOut(other, now); });
   const auto same = std::ranges::find_if(overrides, [&override](const Override& other) {
     return other.share_tag == override.share_tag && other.file == override.file;
   });

@@ -31,8 +31,9 @@ uint64_t PagesOf(const WindowRange& range) { return range.length.raw() / kPageSi
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Window>> Window::Create(memory::MappingWindow* window, bool read_only) {
-  std::unique_ptr<Window> result(new Window(window, read_only));
+absl::StatusOr<std::unique_ptr<Window>> Window::Create(memory::MappingWindow* window, bool read_only,
+                                                       WindowOptions options) {
+  std::unique_ptr<Window> result(new Window(window, read_only, std::move(options)));
   Window* const self = result.get();
   ASSIGN_OR_RETURN(self->watch_, TruncationWatch::Create(
                                      {.changed = [self](std::span<const WatchId> which) { self->CheckFiles(&which); },
@@ -40,8 +41,11 @@ absl::StatusOr<std::unique_ptr<Window>> Window::Create(memory::MappingWindow* wi
   return result;
 }
 
-Window::Window(memory::MappingWindow* window, bool read_only)
-    : window_(window), read_only_(read_only), table_(window->size()) {}
+Window::Window(memory::MappingWindow* window, bool read_only, WindowOptions options)
+    : window_(window),
+      read_only_(read_only),
+      table_(window->size()),
+      account_(window->size().raw() / kDaxRangeSize.raw(), options.reuse_within, std::move(options.clock)) {}
 
 Window::~Window() {
   watch_.reset();
@@ -49,8 +53,8 @@ Window::~Window() {
 }
 
 fuse::Errno Window::Setup(NodeId node, const fuse_setupmapping_in& in, fuse::MappingSource& source,
-                          ByteCount told_size) {
-  const fuse::Errno error = TrySetup(node, in, source, told_size);
+                          const SetupContext& known) {
+  const fuse::Errno error = TrySetup(node, in, source, known);
   if (error.ok()) return error;
   MutexLock lock(&mu_);
   ++stats_.rejected;
@@ -58,7 +62,7 @@ fuse::Errno Window::Setup(NodeId node, const fuse_setupmapping_in& in, fuse::Map
 }
 
 fuse::Errno Window::TrySetup(NodeId node, const fuse_setupmapping_in& in, fuse::MappingSource& source,
-                             ByteCount told_size) {
+                             const SetupContext& known) {
   const uint64_t session = session_.load(std::memory_order_acquire);
   const fuse::Result<SetupRequest> request = ParseSetup(in, window_->size(), read_only_);
   if (!request.ok()) return request.error();
@@ -71,32 +75,44 @@ fuse::Errno Window::TrySetup(NodeId node, const fuse_setupmapping_in& in, fuse::
   MutexLock lock(&mu_);
   // The session that asked is over, and the guest holds the whole window to be free.
   if (session != session_.load(std::memory_order_relaxed)) return kHostError;
-  return MapLocked(*request, node, opened, told_size);
+  return MapLocked(*request, node, opened, known);
 }
 
-fuse::Errno Window::MapLocked(const SetupRequest& request, NodeId node, const Opened& opened, ByteCount told_size) {
+fuse::Errno Window::MapLocked(const SetupRequest& request, NodeId node, const Opened& opened,
+                              const SetupContext& known) {
   if (table_.size() >= MaxEntries(window_->size())) {
     LOG_LIMITED(kWarning) << "the guest cut its DAX window into too many pieces";
     return kHostError;
   }
   MappedFile& file = EnterFileLocked(node, opened, request.protection == memory::Protection::kReadWrite);
-  RefreshLocked(file, told_size);
+  file.belief->Tell(known.told_size);
+  RefreshLocked(file);
   const absl::Status mapped =
       window_->Map(request.range.at, request.range.length, opened.fd->get(), request.from, request.protection);
   if (!mapped.ok()) {
     LOG_LIMITED(kWarning) << "mapping a file into the DAX window: " << mapped.ToString();
-    DropIfUnmappedLocked(file.id);
     RepairLocked(request.range);
+    if (table_.ChunksOf(node) == 0) DropNodeLocked(node);
+    DropFileIfUnmappedLocked(file.id);
     return kHostError;
   }
-  const TableEntry entry{
-      .range = request.range, .from = request.from, .node = node, .file = file.id, .protection = request.protection};
+  const TableEntry entry{.range = request.range,
+                         .from = request.from,
+                         .node = node,
+                         .file = file.id,
+                         .protection = request.protection,
+                         .policy_generation = known.policy_generation,
+                         .mapped_at = account_.Now()};
+  std::vector<uint64_t> filled;
+  const ChunkSpan chunks = ChunksOfRange(entry.range);
+  for (uint64_t chunk = chunks.first; chunk <= chunks.last; ++chunk) {
+    if (!table_.IsChunkMapped(chunk)) filled.push_back(chunk);
+  }
   // Counted before the replaced pages are released: a file that is mapped over itself must not be dropped in between.
   file.pages += PagesOf(entry.range);
-  ReleasePagesLocked(table_.Insert(entry));
-  ChangePagesOfEntryLocked(file, entry, file.extent.Lost(), Pages::kWithdraw);
-  ++stats_.maps;
-  stats_.mapped_chunks_max = std::max(stats_.mapped_chunks_max, table_.mapped_chunks());
+  ReleasePagesLocked(table_.Insert(entry), WindowAccount::Loss::kReplaced);
+  ChangePagesOfEntryLocked(file, entry, file.extent.Lost(), Pages::kRepair);
+  account_.Mapped(node, filled, table_.ChunksOf(node));
   stats_changed_.SignalAll();
   return fuse::kOk;
 }
@@ -118,6 +134,7 @@ fuse::Errno Window::TryRemove(std::span<const fuse_removemapping_one> entries) {
     if (range->has_value()) ranges.push_back(**range);
   }
   MutexLock lock(&mu_);
+  const bool none_was_free = account_.full();
   for (const WindowRange& range : ranges) {
     // A removal from the middle of an entry leaves two.
     if (table_.size() >= MaxEntries(window_->size()) + kSpareEntries) return kHostError;
@@ -125,9 +142,17 @@ fuse::Errno Window::TryRemove(std::span<const fuse_removemapping_one> entries) {
       LOG_LIMITED(kWarning) << "unmapping from the DAX window: " << unmapped.ToString();
       return kHostError;
     }
+    std::vector<uint64_t> emptied;
+    const ChunkSpan chunks = ChunksOfRange(range);
+    for (uint64_t chunk = chunks.first; chunk <= chunks.last; ++chunk) {
+      if (table_.IsChunkMapped(chunk)) emptied.push_back(chunk);
+    }
     const std::vector<TableEntry> taken = table_.Erase(range);
-    if (!taken.empty()) ++stats_.unmaps;
-    ReleasePagesLocked(taken);
+    if (taken.empty()) continue;
+    std::erase_if(emptied,
+                  [this](uint64_t chunk) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return table_.IsChunkMapped(chunk); });
+    account_.Unmapped(emptied, none_was_free);
+    ReleasePagesLocked(taken, WindowAccount::Loss::kRemoved);
   }
   stats_changed_.SignalAll();
   return fuse::kOk;
@@ -144,103 +169,57 @@ void Window::Clear() {
   taken.reserve(table_.size());
   table_.ForEach([&taken](const TableEntry& entry) { taken.push_back(entry); });
   table_.Clear();
-  ReleasePagesLocked(taken);
+  ReleasePagesLocked(taken, WindowAccount::Loss::kRemoved);
+  account_.Cleared();
   stats_changed_.SignalAll();
 }
 
-void Window::RepairLocked(const WindowRange& range) {
-  std::vector<MappedFileId> ids;
-  table_.ForEach([&](const TableEntry& entry) {
-    if (entry.range.at < range.end() && range.at < entry.range.end()) ids.push_back(entry.file);
-  });
-  for (const MappedFileId id : ids) {
-    MappedFile& file = files_.at(id);
-    if (!file.reduced()) ++reduced_files_;
-    file.in_doubt = true;
-    RefreshLocked(file, ByteCount(0));
-  }
-}
-
-MappedFile& Window::EnterFileLocked(NodeId node, const Opened& opened, bool writable) {
-  const auto [by_inode, is_new] = file_of_inode_.try_emplace({opened.device, opened.inode});
-  if (is_new) by_inode->second = MappedFileId(++last_file_id_);
-  MappedFile& file = files_[by_inode->second];
-  if (is_new) {
-    file.id = by_inode->second;
-    file.device = opened.device;
-    file.inode = opened.inode;
-    file.fd = opened.fd;
-    file.writable = writable;
-    if (watch_ != nullptr) {
-      // Before its size is looked at: what happens to it from here on is an event.
-      file.watch = watch_->Add(opened.fd->get());
-      watch_->SetActive(true);
-    }
-    if (file.watch != kNoWatch) file_of_watch_[file.watch] = file.id;
-  } else if (writable && !file.writable) {
-    file.fd = opened.fd;
-    file.writable = true;
-  }
-  // A node id may come back for another file, and a file under another id, while old mappings are still there.
-  const auto old = file_of_node_.find(file.node);
-  if (old != file_of_node_.end() && old->second == file.id) file_of_node_.erase(old);
-  file.node = node;
-  file_of_node_[node] = file.id;
-  return file;
-}
-
-void Window::ReleasePagesLocked(std::span<const TableEntry> taken) {
-  for (const TableEntry& entry : taken) {
-    const auto file = files_.find(entry.file);
-    CHECK(file != files_.end() && file->second.pages >= PagesOf(entry.range)) << "the window's page counts are wrong";
-    file->second.pages -= PagesOf(entry.range);
-    DropIfUnmappedLocked(entry.file);
-  }
-}
-
-void Window::DropIfUnmappedLocked(MappedFileId id) {
-  const auto it = files_.find(id);
-  if (it == files_.end() || it->second.pages != 0) return;
-  const MappedFile& file = it->second;
-  if (file.reduced() && --reduced_files_ == 0) any_withdrawn_.store(false);
-  if (file.watch != kNoWatch) {
-    if (watch_ != nullptr) watch_->Remove(file.watch);
-    file_of_watch_.erase(file.watch);
-  }
-  const auto by_node = file_of_node_.find(file.node);
-  if (by_node != file_of_node_.end() && by_node->second == id) file_of_node_.erase(by_node);
-  file_of_inode_.erase({file.device, file.inode});
-  files_.erase(it);
-  if (files_.empty() && watch_ != nullptr) watch_->SetActive(false);
+WindowStats Window::StatsLocked() const {
+  const std::chrono::steady_clock::time_point now = account_.Now();
+  WindowStats stats = stats_;
+  stats.chunks = account_.chunk_count();
+  stats.mapped_chunks = account_.mapped_chunks_now();
+  stats.mapped_chunks_max = account_.mapped_chunks_max();
+  stats.maps = account_.maps().total();
+  stats.unmaps = account_.unmaps().total();
+  stats.map_rates = account_.maps().Rates(now);
+  stats.unmap_rates = account_.unmaps().Rates(now);
+  stats.reused_soon = account_.reused_soon();
+  return stats;
 }
 
 WindowStats Window::stats() const {
   MutexLock lock(&mu_);
-  WindowStats stats = stats_;
-  stats.mapped_chunks = table_.mapped_chunks();
-  return stats;
+  return StatsLocked();
 }
 
 bool Window::AwaitStats(absl::FunctionRef<bool(const WindowStats&)> reached,
                         std::chrono::steady_clock::time_point deadline) const {
   MutexLock lock(&mu_);
   for (;;) {
-    WindowStats stats = stats_;
-    stats.mapped_chunks = table_.mapped_chunks();
-    if (reached(stats)) return true;
+    if (reached(StatsLocked())) return true;
     if (!stats_changed_.WaitUntil(&mu_, deadline)) return false;
   }
 }
 
 uint32_t Window::ChunksOf(NodeId node) const {
-  const std::unordered_map<NodeId, uint32_t> chunks = ChunksByNode();
-  const auto it = chunks.find(node);
-  return it == chunks.end() ? 0 : it->second;
+  MutexLock lock(&mu_);
+  return table_.ChunksOf(node);
 }
 
 std::unordered_map<NodeId, uint32_t> Window::ChunksByNode() const {
   MutexLock lock(&mu_);
   return table_.ChunksByNode();
+}
+
+NodeWindowUse Window::UseOf(NodeId node) const {
+  MutexLock lock(&mu_);
+  return account_.UseOf(node);
+}
+
+NodeWindowUseMap Window::UseByNode() const {
+  MutexLock lock(&mu_);
+  return account_.UseByNode();
 }
 
 std::vector<TableEntry> Window::Mappings() const {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -10,6 +11,12 @@
 #include "gtest/gtest.h"
 
 namespace daxvmm::dax {
+
+void PrintTo(const NodeWindowUse& use, std::ostream* os) {
+  *os << "{chunks " << use.chunks << ", max " << use.chunks_max << ", maps " << use.maps << ", unmaps " << use.unmaps
+      << "}";
+}
+
 namespace {
 
 using ::testing::IsEmpty;
@@ -226,6 +233,103 @@ TEST_F(WindowTest, AGuestThatMapsPageByPageIsStopped) {
   }
   EXPECT_EQ(error, EIO);
   EXPECT_GT(mapped, 4000u);
+}
+
+TEST_F(WindowTest, AMappingCarriesItsProvenance) {
+  std::chrono::steady_clock::time_point now{std::chrono::seconds(1000)};
+  absl::StatusOr<std::unique_ptr<Window>> window = Window::Create(memory_.get(), false, {.clock = [&] { return now; }});
+  ASSERT_TRUE(window.ok());
+  TestFile file("provenance");
+  file.Fill(512);
+  source_.paths[NodeId(3)] = file.path();
+  const auto setup = [&](uint64_t flags, uint64_t generation) {
+    const fuse_setupmapping_in in{.fh = 0, .foffset = 0, .len = kChunk, .flags = flags, .moffset = kChunk};
+    return (*window)->Setup(NodeId(3), in, source_, {.told_size = ByteCount(1), .policy_generation = generation}).ok();
+  };
+  ASSERT_TRUE(setup(kRead, 7));
+  std::vector<TableEntry> mappings = (*window)->Mappings();
+  ASSERT_THAT(mappings, SizeIs(1));
+  EXPECT_EQ(mappings[0].node, NodeId(3));
+  EXPECT_EQ(mappings[0].range, (WindowRange{WindowOffset(kChunk), ByteCount(kChunk)}));
+  EXPECT_EQ(mappings[0].from, FileOffset(0));
+  EXPECT_EQ(mappings[0].protection, memory::Protection::kReadOnly);
+  EXPECT_EQ(mappings[0].policy_generation, 7u);
+  EXPECT_EQ(mappings[0].mapped_at, now);
+  now += std::chrono::seconds(5);
+  EXPECT_EQ((*window)->Now() - mappings[0].mapped_at, std::chrono::seconds(5));
+  ASSERT_TRUE(setup(kRead | kWrite, 8));
+  mappings = (*window)->Mappings();
+  ASSERT_THAT(mappings, SizeIs(1));
+  EXPECT_EQ(mappings[0].policy_generation, 8u);
+  EXPECT_EQ(mappings[0].mapped_at, now);
+  EXPECT_EQ(mappings[0].protection, memory::Protection::kReadWrite);
+}
+
+TEST_F(WindowTest, TheBooks) {
+  std::chrono::steady_clock::time_point now{std::chrono::seconds(1000)};
+  absl::StatusOr<std::unique_ptr<Window>> window = Window::Create(
+      memory_.get(), false, {.reuse_within = std::chrono::milliseconds(50), .clock = [&] { return now; }});
+  ASSERT_TRUE(window.ok());
+  TestFile file("books");
+  file.Fill(1);
+  source_.paths[NodeId(1)] = source_.paths[NodeId(2)] = file.path();
+  const auto setup = [&](uint64_t node, uint64_t slot) {
+    const fuse_setupmapping_in in{.fh = 0, .foffset = 0, .len = kChunk, .flags = kRead, .moffset = slot * kChunk};
+    ASSERT_TRUE((*window)->Setup(NodeId(node), in, source_).ok());
+  };
+  const auto remove = [&](std::vector<uint64_t> slots) {
+    std::vector<fuse_removemapping_one> entries;
+    for (const uint64_t slot : slots) entries.push_back({.moffset = slot * kChunk, .len = kChunk});
+    ASSERT_TRUE((*window)->Remove(NodeId(1), entries).ok());
+  };
+  EXPECT_EQ((*window)->stats().chunks, 4u);
+  for (const uint64_t slot : {0, 1, 2}) setup(1, slot);
+  setup(2, 3);
+  setup(2, 3);  // the same again: no chunk is emptied in between
+  EXPECT_EQ((*window)->mapped_chunks_now(), 4u);
+  EXPECT_EQ((*window)->UseOf(NodeId(1)), (NodeWindowUse{.chunks = 3, .chunks_max = 3, .maps = 3, .unmaps = 0}));
+  EXPECT_EQ((*window)->UseOf(NodeId(2)), (NodeWindowUse{.chunks = 1, .chunks_max = 1, .maps = 2, .unmaps = 0}));
+
+  remove({0, 1});  // from a full window, both
+  EXPECT_EQ((*window)->UseOf(NodeId(1)), (NodeWindowUse{.chunks = 1, .chunks_max = 3, .maps = 3, .unmaps = 2}));
+  now += std::chrono::milliseconds(50);
+  setup(2, 0);
+  EXPECT_EQ((*window)->stats().reused_soon, 1u);
+  now += std::chrono::milliseconds(1);
+  setup(2, 1);
+  EXPECT_EQ((*window)->stats().reused_soon, 1u) << "later than the option says";
+  setup(2, 2);  // takes the last chunk from node 1 without a removal
+  EXPECT_EQ((*window)->UseOf(NodeId(1)), NodeWindowUse());
+  EXPECT_THAT(
+      (*window)->UseByNode(),
+      UnorderedElementsAre(Pair(NodeId(2), NodeWindowUse{.chunks = 4, .chunks_max = 4, .maps = 5, .unmaps = 0})));
+  EXPECT_EQ((*window)->mapped_chunks_now(), 4u);
+
+  now += std::chrono::seconds(1);
+  const WindowStats stats = (*window)->stats();
+  EXPECT_EQ(stats.maps, 8u);
+  EXPECT_EQ(stats.unmaps, 2u);
+  EXPECT_EQ(stats.map_rates.last_1s, 8);
+  EXPECT_EQ(stats.map_rates.last_10s, 0.8);
+  EXPECT_EQ(stats.unmap_rates.last_1s, 2);
+  EXPECT_EQ(stats.mapped_chunks_max, 4u);
+  (*window)->Clear();
+  EXPECT_EQ((*window)->mapped_chunks_now(), 0u);
+  EXPECT_THAT((*window)->UseByNode(), IsEmpty());
+  setup(1, 0);
+  EXPECT_EQ((*window)->stats().reused_soon, 1u);
+}
+
+// A node's counters go with its mappings, so what a guest can make the host keep is bounded by the window.
+TEST_F(WindowTest, NodesThatHaveNothingMappedTakeNoMemory) {
+  TestFile file("nodes");
+  file.Fill(1);
+  for (uint64_t node = 1; node <= 1000; ++node) {
+    source_.paths[NodeId(node)] = file.path();
+    ASSERT_EQ(SetupMapping(node, 0, kChunk, kRead, (node % 4) * kChunk), 0);
+  }
+  EXPECT_THAT(window_->UseByNode(), SizeIs(4));
+  EXPECT_THAT(window_->ChunksByNode(), SizeIs(4));
 }
 
 TEST_F(WindowTest, RequestsRaceOnSeveralThreads) {

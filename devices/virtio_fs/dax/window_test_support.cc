@@ -55,7 +55,7 @@ void WindowTest::Make(bool read_only) {
 int WindowTest::SetupMapping(uint64_t node, uint64_t foffset, uint64_t len, uint64_t flags, uint64_t moffset,
                              uint64_t told_size) {
   const fuse_setupmapping_in in{.fh = ~uint64_t{0}, .foffset = foffset, .len = len, .flags = flags, .moffset = moffset};
-  return window_->Setup(NodeId(node), in, source_, ByteCount(told_size)).value();
+  return window_->Setup(NodeId(node), in, source_, {.told_size = ByteCount(told_size)}).value();
 }
 
 int WindowTest::Remove(std::initializer_list<fuse_removemapping_one> entries) {

@@ -24,8 +24,8 @@ class TruncationTest : public WindowTest {
     file_.Fill(kPages);
     source_.paths[NodeId(1)] = file_.path();
   }
-  bool AwaitWithdrawals(uint64_t n) const {
-    return Await([n](const WindowStats& stats) { return stats.withdrawals >= n; });
+  bool AwaitRepairs(uint64_t n) const {
+    return Await([n](const WindowStats& stats) { return stats.repairs >= n; });
   }
   bool AwaitRestores(uint64_t n) const {
     return Await([n](const WindowStats& stats) { return stats.restores >= n; });
@@ -34,79 +34,80 @@ class TruncationTest : public WindowTest {
   TestFile file_{"truncated"};
 };
 
-TEST_F(TruncationTest, LostPagesAreWithdrawnAndOnlyThose) {
+TEST_F(TruncationTest, LostPagesBecomeReadOnlyZerosAndOnlyThose) {
   ASSERT_EQ(SetupMapping(1, 0, 2 * kChunk, kRead | kWrite, kChunk), 0);
   file_.Truncate(3 * kPage + 1);
-  ASSERT_TRUE(AwaitWithdrawals(1)) << "the truncation was not noticed";
+  ASSERT_TRUE(AwaitRepairs(1)) << "the truncation was not noticed";
   EXPECT_EQ(Load(kChunk + 3 * kPage), 'd') << "the page that holds the last byte stays";
   EXPECT_TRUE(CanStore(kChunk + 3 * kPage + 100));
-  // PROT_NONE and past the end both fault here; the table's own account tells them apart.
-  EXPECT_EQ(Load(kChunk + 4 * kPage), std::nullopt);
+  EXPECT_EQ(Load(kChunk + 4 * kPage), '\0');
+  EXPECT_FALSE(CanStore(kChunk + 4 * kPage)) << "a store must not be absorbed";
+  EXPECT_EQ(Load(3 * kChunk - 1), '\0');
   file_.Fill(kPages);  // the host grows it again
   ASSERT_TRUE(AwaitRestores(1)) << "the growth was not noticed";
 }
 
-// A page past the end of a file that is still mapped to it shows the file as soon as that grows; a withdrawn page does
+// A page past the end of a file that is still mapped to it shows the file as soon as that grows; a repair page does
 // not until it is given back. With the watch out of the way this tells the two apart.
 class QuietTruncationTest : public TruncationTest {
  protected:
-  // The pages of a mapping of this process, as /proc tells: whether the byte at `offset` is in a PROT_NONE mapping.
-  bool IsProtNone(uint64_t offset) const {
+  // As /proc tells: whether the byte at `offset` is in a mapping of anonymous zeros. A file's is shared.
+  bool IsRepair(uint64_t offset) const {
     FILE* maps = fopen("/proc/self/maps", "r");
     const uintptr_t at = reinterpret_cast<uintptr_t>(memory_->host()) + offset;
     unsigned long from = 0, to = 0;
     char rights[8] = "", line[512];
-    bool none = false;
+    bool repair = false;
     while (fgets(line, sizeof(line), maps) != nullptr) {
       if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) == 3 && from <= at && at < to) {
-        none = std::string(rights) == "---p";
+        repair = std::string(rights) == "r--p";
       }
     }
     fclose(maps);
-    return none;
+    return repair;
   }
 };
 
-TEST_F(QuietTruncationTest, WithdrawnPagesAreProtNone) {
+TEST_F(QuietTruncationTest, RepairPagesAreAnonymousAndReadOnly) {
   ASSERT_EQ(SetupMapping(1, 0, 2 * kChunk, kRead, 0), 0);
-  EXPECT_FALSE(IsProtNone(kChunk));
+  EXPECT_FALSE(IsRepair(kChunk));
   file_.Truncate(kChunk + 1);
-  ASSERT_TRUE(AwaitWithdrawals(1));
-  EXPECT_FALSE(IsProtNone(kChunk - 1));
-  EXPECT_FALSE(IsProtNone(kChunk)) << "the page that holds the last byte";
-  EXPECT_TRUE(IsProtNone(kChunk + kPage));
-  EXPECT_TRUE(IsProtNone(2 * kChunk - 1));
+  ASSERT_TRUE(AwaitRepairs(1));
+  EXPECT_FALSE(IsRepair(kChunk - 1));
+  EXPECT_FALSE(IsRepair(kChunk)) << "the page that holds the last byte";
+  EXPECT_TRUE(IsRepair(kChunk + kPage));
+  EXPECT_TRUE(IsRepair(2 * kChunk - 1));
 }
 
 TEST_F(QuietTruncationTest, ATailThatNeverWasIsLeftAlone) {
   file_.Truncate(3000);
   ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
-  EXPECT_FALSE(IsProtNone(kPage)) << "the guest does not ask again when the file grows";
+  EXPECT_FALSE(IsRepair(kPage)) << "the guest does not ask again when the file grows";
   file_.Fill(2, 5);
   EXPECT_EQ(Load(kPage), 'g');
-  EXPECT_EQ(window_->stats().withdrawals, 0u);
+  EXPECT_EQ(window_->stats().repairs, 0u);
 }
 
 TEST_F(QuietTruncationTest, OnlyTheLostPartOfTheMappedRange) {
   ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);  // the first of two chunks
   file_.Truncate(10 * kPage);
-  ASSERT_TRUE(AwaitWithdrawals(1));
-  EXPECT_TRUE(IsProtNone(10 * kPage));
+  ASSERT_TRUE(AwaitRepairs(1));
+  EXPECT_TRUE(IsRepair(10 * kPage));
   ASSERT_EQ(SetupMapping(1, 0, 4 * kPage, kRead, 2 * kChunk), 0);
-  EXPECT_FALSE(IsProtNone(2 * kChunk));
+  EXPECT_FALSE(IsRepair(2 * kChunk));
 }
 
 TEST_F(QuietTruncationTest, GrowthIsMendedBeforeFileSizeSeenReturns) {
   ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead | kWrite, 0), 0);
   for (int round = 1; round <= 20; ++round) {
     file_.Truncate(0);
-    ASSERT_TRUE(AwaitWithdrawals(static_cast<uint64_t>(round))) << "round " << round;
-    ASSERT_TRUE(IsProtNone(0));
+    ASSERT_TRUE(AwaitRepairs(static_cast<uint64_t>(round))) << "round " << round;
+    ASSERT_TRUE(IsRepair(0));
     file_.Fill(2, round);
     window_->FileSizeSeen(NodeId(1), ByteCount(2 * kPage));
     ASSERT_EQ(Load(kPage), file_.At(kPage)) << "round " << round;
     ASSERT_TRUE(CanStore(0)) << "the right to write must come back too";
-    ASSERT_TRUE(IsProtNone(2 * kPage));
+    ASSERT_TRUE(IsRepair(2 * kPage));
   }
 }
 
@@ -114,7 +115,7 @@ TEST_F(QuietTruncationTest, ReadOnlyPagesComeBackReadOnly) {
   ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead | kWrite, kChunk), 0);  // now the file is held open for writing
   file_.Truncate(0);
-  ASSERT_TRUE(AwaitWithdrawals(1));
+  ASSERT_TRUE(AwaitRepairs(1));
   file_.Fill(1);
   window_->FileSizeSeen(NodeId(1), ByteCount(kPage));
   EXPECT_EQ(Load(0), 'a');
@@ -122,13 +123,13 @@ TEST_F(QuietTruncationTest, ReadOnlyPagesComeBackReadOnly) {
   EXPECT_TRUE(CanStore(kChunk));
 }
 
-TEST_F(QuietTruncationTest, ANewSetupMendsAndWithdraws) {
+TEST_F(QuietTruncationTest, ANewSetupRepairsAndRestores) {
   ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   file_.Truncate(kPage);
-  ASSERT_TRUE(AwaitWithdrawals(1));
+  ASSERT_TRUE(AwaitRepairs(1));
   ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, kChunk), 0);
   EXPECT_EQ(Load(kChunk), 'a');
-  EXPECT_TRUE(IsProtNone(kChunk + kPage)) << "lost pages must not come back by a new mapping";
+  EXPECT_TRUE(IsRepair(kChunk + kPage)) << "lost pages must not come back by a new mapping";
   file_.Fill(4);
   ASSERT_EQ(SetupMapping(1, kChunk, kChunk, kRead, 2 * kChunk), 0);
   EXPECT_EQ(Load(3 * kPage), 'd');
@@ -138,8 +139,8 @@ TEST_F(QuietTruncationTest, ANewSetupMendsAndWithdraws) {
 TEST_F(QuietTruncationTest, AShrinkBeforeTheFirstMappingIsKnownByWhatTheGuestWasTold) {
   file_.Truncate(2 * kPage);
   ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0, kPages * kPage), 0);
-  EXPECT_FALSE(IsProtNone(kPage));
-  EXPECT_TRUE(IsProtNone(2 * kPage));
+  EXPECT_FALSE(IsRepair(kPage));
+  EXPECT_TRUE(IsRepair(2 * kPage));
   EXPECT_THAT(window_->DescribeUnusable(), HasSubstr("shrank from 4194304 to 8192 bytes"));
   file_.Fill(3);
   window_->FileSizeSeen(NodeId(1), ByteCount(3 * kPage));
@@ -151,9 +152,9 @@ TEST_F(QuietTruncationTest, TwoNodesOfOneFile) {
   ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   ASSERT_EQ(SetupMapping(2, 0, kChunk, kRead, kChunk), 0);
   file_.Truncate(0);
-  ASSERT_TRUE(AwaitWithdrawals(1));
-  EXPECT_TRUE(IsProtNone(0));
-  EXPECT_TRUE(IsProtNone(kChunk));
+  ASSERT_TRUE(AwaitRepairs(1));
+  EXPECT_TRUE(IsRepair(0));
+  EXPECT_TRUE(IsRepair(kChunk));
 }
 
 TEST_F(QuietTruncationTest, ANodeIdThatComesBackForAnotherFile) {
@@ -163,15 +164,15 @@ TEST_F(QuietTruncationTest, ANodeIdThatComesBackForAnotherFile) {
   source_.paths[NodeId(1)] = other.path();
   ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, kChunk), 0);
   file_.Truncate(0);
-  ASSERT_TRUE(AwaitWithdrawals(1));
-  EXPECT_TRUE(IsProtNone(0));
+  ASSERT_TRUE(AwaitRepairs(1));
+  EXPECT_TRUE(IsRepair(0));
   EXPECT_EQ(Load(kChunk), 'a') << "the other file did not shrink";
 }
 
-TEST_F(QuietTruncationTest, RemoveAndClearWhileWithdrawn) {
+TEST_F(QuietTruncationTest, RemoveAndClearWhileRepaired) {
   ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   file_.Truncate(0);
-  ASSERT_TRUE(AwaitWithdrawals(1));
+  ASSERT_TRUE(AwaitRepairs(1));
   ASSERT_EQ(Remove({{.moffset = 0, .len = kChunk}}), 0);
   EXPECT_EQ(window_->DescribeUnusable(), "");
   file_.Fill(512);
@@ -181,7 +182,7 @@ TEST_F(QuietTruncationTest, RemoveAndClearWhileWithdrawn) {
   ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   EXPECT_EQ(Load(0), 'a');
   file_.Truncate(0);
-  ASSERT_TRUE(AwaitWithdrawals(2));
+  ASSERT_TRUE(AwaitRepairs(2));
   window_->Clear();
   file_.Fill(512);
   window_->FileSizeSeen(NodeId(1), ByteCount(kChunk));
@@ -192,8 +193,8 @@ TEST_F(QuietTruncationTest, UnlinkedFilesAreWatchedToo) {
   ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   ASSERT_EQ(unlink(file_.path().c_str()), 0);
   file_.Truncate(0);
-  ASSERT_TRUE(AwaitWithdrawals(1));
-  EXPECT_TRUE(IsProtNone(0));
+  ASSERT_TRUE(AwaitRepairs(1));
+  EXPECT_TRUE(IsRepair(0));
 }
 
 TEST_F(TruncationTest, Descriptions) {
@@ -231,15 +232,42 @@ TEST_F(TruncationTest, NoReplyReportsGrowthThatIsOutOfReach) {
   EXPECT_EQ(Load(511 * kPage), '\0');
 }
 
-// The watch may look at the size between the two steps and withdraw after the second: whoever tells of the growth must
-// then find the withdrawal, or wait for it.
-TEST_F(TruncationTest, AWithdrawalThatRacesWithGrowthIsMended) {
-  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
+// The watch may look at the size between the two steps and lay repair pages after the second: whoever tells of the
+// growth must then find them, or wait for them.
+TEST_F(TruncationTest, ARepairThatRacesWithGrowthIsTakenBack) {
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead | kWrite, 0), 0);
   for (int i = 0; i < 20000; ++i) {
     file_.Truncate(0);
     file_.Truncate(kPage);
     window_->FileSizeSeen(NodeId(1), ByteCount(kPage));
-    ASSERT_EQ(Load(0), '\0') << "iteration " << i;
+    ASSERT_TRUE(CanStore(0)) << "iteration " << i;
+  }
+}
+
+// The watch never sees the size that the guest was told of.
+TEST_F(QuietTruncationTest, AGrowthThatWasToldAndTakenBackUnseenIsRepaired) {
+  file_.Truncate(kPage);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0, kPage), 0);
+  // Nothing shrank as far as the window knows, and the guest is told what will not be true when anyone looks.
+  window_->FileSizeSeen(NodeId(1), ByteCount(3 * kPage));
+  ASSERT_TRUE(AwaitRepairs(1)) << "nobody looked at a size that was told but never seen";
+  EXPECT_FALSE(IsRepair(0));
+  EXPECT_TRUE(IsRepair(kPage));
+  EXPECT_TRUE(IsRepair(2 * kPage));
+  EXPECT_FALSE(IsRepair(3 * kPage));
+}
+
+TEST_F(QuietTruncationTest, GrowthToldThroughAnyNodeOfTheFileRestores) {
+  source_.paths[NodeId(2)] = file_.path();
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead | kWrite, 0), 0);
+  ASSERT_EQ(SetupMapping(2, 0, kChunk, kRead | kWrite, kChunk), 0);
+  for (int round = 1; round <= 20; ++round) {
+    file_.Truncate(0);
+    ASSERT_TRUE(AwaitRepairs(static_cast<uint64_t>(round)));
+    file_.Fill(1, round);
+    window_->FileSizeSeen(NodeId(1 + static_cast<uint64_t>(round) % 2), ByteCount(kPage));
+    ASSERT_TRUE(CanStore(0)) << "round " << round;
+    ASSERT_TRUE(CanStore(kChunk)) << "round " << round;
   }
 }
 

@@ -26,6 +26,13 @@ class CachedFacts {
   DaxHint NoteReadHint(DaxHint hint);
   void SetHint(DaxHint hint) { hint_.store(static_cast<int8_t>(hint), std::memory_order_relaxed); }
 
+  // Whether the file system is one that says by a large block size that it keeps a file in huge pages.
+  std::optional<bool> huge_file_system() const {
+    const int8_t known = huge_file_system_.load(std::memory_order_relaxed);
+    return known == kNotRead ? std::nullopt : std::optional(known != 0);
+  }
+  void NoteHugeFileSystem(bool is_one) { huge_file_system_.store(is_one ? 1 : 0, std::memory_order_relaxed); }
+
   // Of every attribute reply: the mode, and whether what is known of security.capability still holds (whoever sets or
   // removes it changes the ctime).
   void Seen(const struct statx& stx);
@@ -49,6 +56,7 @@ class CachedFacts {
 
   std::atomic<uint64_t> capability_{kUnknown};  // the ctime in nanoseconds, shifted, and the two bits above
   std::atomic<int8_t> hint_{kNotRead};
+  std::atomic<int8_t> huge_file_system_{kNotRead};
   std::atomic<bool> set_id_{true};
 };
 

@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "devices/virtio_fs/fs/cached_facts.h"
 #include "devices/virtio_fs/fs/host_handle.h"
+#include "devices/virtio_fs/fuse/inode_observer.h"
 #include "devices/virtio_fs/fuse/result.h"
 
 namespace daxvmm::fs {
@@ -31,6 +32,10 @@ struct InodeKey {
 };
 
 InodeKey KeyOf(const struct statx& stx);
+// A number for the observer, which is to mean nothing else.
+constexpr uint64_t HostIdentityOf(const InodeKey& key) {
+  return (key.inode + (uint64_t{key.device} << 32)) * 0x9e3779b97f4a7c15;
+}
 
 // statx(2) of an O_PATH descriptor, with the mount id.
 fuse::Result<struct statx> StatInode(int fd);
@@ -61,6 +66,9 @@ class Inode {
   std::atomic<uint64_t> known_size{0};
   CachedFacts facts;
   std::atomic<uint32_t> open_handles{0};
+  fuse::ObserverSlot observed;  // the observer's own
+
+  fuse::ObservedInode ForObserver() { return {id_, HostIdentityOf(key_), observed}; }
 
   // Whether the file is as it was at the last call: what the guest has cached of it may stay. False the first time,
   // and where the last change was so recent that a further one might carry the same time stamps.

@@ -7,6 +7,8 @@
 #include <memory>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
+
 namespace daxvmm::fs {
 namespace {
 
@@ -272,50 +274,90 @@ std::vector<SharedFd> InodeTable::RemoveLocked(Inode* inode) {
   return closing;
 }
 
-bool InodeTable::Forget(NodeId id, uint64_t count) {
-  InodePtr last;  // both go outside of the lock
-  std::vector<SharedFd> closing;
+InodeTable::Forgotten InodeTable::Forget(NodeId id, uint64_t count) {
+  std::vector<SharedFd> closing;  // outside of the lock
   MutexLock lock(&mu_);
   const auto it = by_id_.find(id);
   if (it == by_id_.end()) {
     over_forgets_.fetch_add(1, std::memory_order_relaxed);
-    return false;
+    return {};
   }
-  if (id == kRootNode) return false;
-  last = it->second;
-  if (count > last->lookups_) {
+  if (id == kRootNode) return {};
+  Forgotten forgotten{.inode = it->second};
+  Inode* const inode = forgotten.inode.get();
+  if (count > inode->lookups_) {
     over_forgets_.fetch_add(1, std::memory_order_relaxed);
-    count = last->lookups_;
+    count = inode->lookups_;
   }
-  last->lookups_ -= count;
-  if (last->lookups_ != 0) return false;
-  closing = RemoveLocked(last.get());
-  return true;
+  inode->lookups_ -= count;
+  forgotten.last = inode->lookups_ == 0;
+  if (forgotten.last) closing = RemoveLocked(inode);
+  return forgotten;
 }
 
-std::vector<NodeId> InodeTable::Clear() {
+std::vector<InodePtr> InodeTable::Clear() {
   std::vector<InodePtr> dropped;
   std::vector<SharedFd> closing;
-  std::vector<NodeId> ids;
   MutexLock lock(&mu_);
   dropped.reserve(by_id_.size());
   for (const auto& [id, inode] : by_id_) {
     if (id != kRootNode) dropped.push_back(inode);
   }
   for (const InodePtr& inode : dropped) {
-    ids.push_back(inode->id());
     for (SharedFd& fd : RemoveLocked(inode.get())) closing.push_back(std::move(fd));
   }
-  return ids;
+  return dropped;
 }
 
-void InodeTable::Moved(const InodeKey& key, NodeId parent, absl::string_view name) {
+InodePtr InodeTable::Moved(const InodeKey& key, NodeId parent, absl::string_view name) {
   std::unique_ptr<char[]> new_name = CopyOf(name);
   MutexLock lock(&mu_);
   Inode* const inode = FindLocked(key);
-  if (inode == nullptr || inode == root_.get()) return;
+  if (inode == nullptr || inode == root_.get()) return nullptr;
   inode->parent_ = parent;
   inode->name_.swap(new_name);
+  return InodePtr(inode);
+}
+
+std::optional<std::string> InodeTable::PathOf(const Inode& inode) const {
+  if (&inode == root_.get()) return ".";
+  // From the file up; put together in the other order.
+  absl::InlinedVector<absl::string_view, 16> names;
+  size_t length = 0;
+  MutexLock lock(&mu_);
+  for (const Inode* at = &inode; at != root_.get();) {
+    if (at->name_ == nullptr) return std::nullopt;
+    names.push_back(at->name_.get());
+    length += names.back().size() + 1;
+    // Bounded: a guest's renames may leave a circle.
+    if (length > kMaxListedPath) return std::nullopt;
+    const auto parent = by_id_.find(at->parent_);
+    if (parent == by_id_.end()) return std::nullopt;
+    at = parent->second.get();
+  }
+  std::string path;
+  path.reserve(length);
+  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    if (!path.empty()) path += '/';
+    path.append(name->data(), name->size());
+  }
+  return path;
+}
+
+void InodeTable::Visit(absl::FunctionRef<void(const InodePtr&)> visit) const {
+  std::vector<InodePtr> slice;
+  NodeId next = kRootNode;
+  for (bool more = true; more;) {
+    slice.clear();
+    {
+      MutexLock lock(&mu_);
+      auto it = by_id_.lower_bound(next);
+      for (size_t i = 0; i < kListSlice && it != by_id_.end(); ++i, ++it) slice.push_back(it->second);
+      more = it != by_id_.end();
+      if (more) next = it->first;
+    }
+    for (const InodePtr& inode : slice) visit(inode);
+  }
 }
 
 std::vector<InodeTable::Named> InodeTable::List() const {

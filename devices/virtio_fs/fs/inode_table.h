@@ -18,6 +18,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/hash/hash.h"
 #include "absl/strings/string_view.h"
 #include "base/mutex.h"
@@ -69,16 +70,22 @@ class InodeTable {
   // it was found, if it is new. ENFILE if the table is full, or has no room for one that needs a descriptor.
   fuse::Result<Acquired> Acquire(UniqueFd fd, const struct statx& stx, NodeId parent, absl::string_view name);
 
-  // Gives `count` lookup references back. True if that was the last one, so that the id is gone. More than the guest
-  // holds is counted, and takes what there is. The root stays.
-  bool Forget(NodeId id, uint64_t count);
+  struct Forgotten {
+    InodePtr inode;     // null: the guest holds no reference to the id, or it is the root, which stays
+    bool last = false;  // so that the id is gone
+  };
+  // Gives `count` lookup references back. More than the guest holds is counted, and takes what there is.
+  Forgotten Forget(NodeId id, uint64_t count);
   uint64_t over_forgets() const { return over_forgets_.load(std::memory_order_relaxed); }
 
-  // Forgets all but the root; the ids that are gone.
-  std::vector<NodeId> Clear();
+  // Forgets all but the root; what is gone.
+  std::vector<InodePtr> Clear();
 
-  // The inode of that key, if live, is now `name` in `parent`.
-  void Moved(const InodeKey& key, NodeId parent, absl::string_view name);
+  // The inode of that key, if live, is now `name` in `parent`; that inode, or null.
+  InodePtr Moved(const InodeKey& key, NodeId parent, absl::string_view name);
+  // The path below the root, "." for the root itself; nullopt where an ancestor is not live, or for one that is longer
+  // than any name can be used with. Holds the lock for as many steps as the path has.
+  std::optional<std::string> PathOf(const Inode& inode) const;
 
   struct Named {
     InodePtr inode;
@@ -86,6 +93,9 @@ class InodeTable {
   };
   // All live inodes. Holds the lock for a bounded number of entries at a time, so the list is not one moment's.
   std::vector<Named> List() const;
+  // Calls `visit` for all live inodes, in the order of their ids, under no lock. Which they are is not one moment's
+  // answer either.
+  void Visit(absl::FunctionRef<void(const InodePtr&)> visit) const;
   size_t size() const;
   // Descriptors held for inodes and mounts.
   size_t descriptors() const;

@@ -65,9 +65,9 @@ TEST_F(InodeTableTest, CountsAreExact) {
   EXPECT_FALSE(second->first);
   const NodeId id = first->inode->id();
   EXPECT_EQ(second->inode->id(), id);
-  EXPECT_FALSE(table_->Forget(id, 1));
+  EXPECT_FALSE(table_->Forget(id, 1).last);
   EXPECT_NE(table_->Find(id), nullptr);
-  EXPECT_TRUE(table_->Forget(id, 1));
+  EXPECT_TRUE(table_->Forget(id, 1).last);
   EXPECT_EQ(table_->Find(id), nullptr);
   EXPECT_EQ(table_->over_forgets(), 0u);
   // The same file again: an id that was never used.
@@ -79,15 +79,15 @@ TEST_F(InodeTableTest, CountsAreExact) {
 TEST_F(InodeTableTest, OverForgetIsCountedAndTakesWhatThereIs) {
   Touch("a");
   const NodeId id = Acquire(*table_, "a")->inode->id();
-  EXPECT_TRUE(table_->Forget(id, 1000));
+  EXPECT_TRUE(table_->Forget(id, 1000).last);
   EXPECT_EQ(table_->over_forgets(), 1u);
-  EXPECT_FALSE(table_->Forget(id, 1));
-  EXPECT_FALSE(table_->Forget(NodeId(987654), 1));
+  EXPECT_FALSE(table_->Forget(id, 1).last);
+  EXPECT_FALSE(table_->Forget(NodeId(987654), 1).last);
   EXPECT_EQ(table_->over_forgets(), 3u);
 }
 
 TEST_F(InodeTableTest, TheRootStays) {
-  EXPECT_FALSE(table_->Forget(kRootNode, UINT64_MAX));
+  EXPECT_FALSE(table_->Forget(kRootNode, UINT64_MAX).last);
   EXPECT_NE(table_->Find(kRootNode), nullptr);
   EXPECT_TRUE(table_->Clear().empty());
   EXPECT_NE(table_->Find(kRootNode), nullptr);
@@ -122,7 +122,7 @@ TEST_F(InodeTableTest, FullTableIsEnfile) {
 TEST_F(InodeTableTest, ARequestKeepsWhatAForgetTakes) {
   Touch("a");
   const auto held = Acquire(*table_, "a");
-  EXPECT_TRUE(table_->Forget(held->inode->id(), 1));
+  EXPECT_TRUE(table_->Forget(held->inode->id(), 1).last);
   EXPECT_TRUE(StatInode(held->inode.fd()).ok());
 }
 
@@ -161,7 +161,7 @@ TEST_F(InodeTableTest, LookupAndForgetRace) {
         const auto got = Acquire(*table_, "a");
         ASSERT_TRUE(got.ok());
         if (got->first) firsts.fetch_add(1);
-        if (table_->Forget(got->inode->id(), 1)) lasts.fetch_add(1);
+        if (table_->Forget(got->inode->id(), 1).last) lasts.fetch_add(1);
       }
     });
   }

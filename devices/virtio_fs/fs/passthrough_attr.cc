@@ -8,6 +8,7 @@
 
 #include "devices/virtio_fs/fs/cached_facts.h"
 #include "devices/virtio_fs/fs/credentials.h"
+#include "devices/virtio_fs/fs/host_facts.h"
 #include "devices/virtio_fs/fs/passthrough_fs.h"
 #include "devices/virtio_fs/fs/safe_open.h"
 
@@ -18,8 +19,6 @@ using fuse::Errno;
 using fuse::kOk;
 using fuse::Result;
 
-constexpr char kSecurityCapability[] = "security.capability";
-
 // The kernel's 32-bit device number on the wire (new_encode_dev, include/linux/kdev_t.h).
 uint32_t EncodeDevice(uint32_t major, uint32_t minor) {
   return (minor & 0xff) | (major << 8) | ((minor & ~uint32_t{0xff}) << 12);
@@ -29,7 +28,7 @@ uint32_t EncodeDevice(uint32_t major, uint32_t minor) {
 bool CarriesSecurityCapability(const PinnedInode& inode, const struct statx& stx) {
   if (const std::optional<bool> known = inode->facts.CapabilityAsOf(stx.stx_ctime); known.has_value()) return *known;
   const bool settled = IsSettled(stx.stx_ctime);
-  const bool present = getxattr(ProcPath(inode.fd()).c_str(), kSecurityCapability, nullptr, 0) >= 0;
+  const bool present = HasSecurityCapabilityNow(inode.fd());
   inode->facts.NoteCapability(stx.stx_ctime, settled, present);
   return present;
 }
@@ -76,8 +75,8 @@ Errno SetSize(const PinnedInode& inode, const Handle* handle, const fuse_setattr
 
 }  // namespace
 
-fuse_attr PassthroughFs::MakeAttr(const PinnedInode& inode, const struct statx& stx, fuse::AttrReply reply,
-                                  bool instantiates) const {
+fuse_attr PassthroughFs::MakeAttr(const fuse::RequestContext& ctx, const PinnedInode& inode, const struct statx& stx,
+                                  fuse::AttrReply reply) const {
   fuse_attr attr = {};
   attr.ino = stx.stx_ino;
   attr.size = stx.stx_size;
@@ -101,33 +100,40 @@ fuse_attr PassthroughFs::MakeAttr(const PinnedInode& inode, const struct statx& 
   }
   inode->facts.Seen(stx);
   if (observer_ != nullptr) {
-    const auto persistent_dax_flag = [&] { return inode->is_regular() && HintOf(inode) != DaxHint::kUnset; };
+    const auto dax_hint = [&] { return inode->is_regular() && HintOf(inode) != DaxHint::kUnset; };
     const auto security_capability = [&] { return CarriesSecurityCapability(inode, stx); };
-    attr.flags |= observer_->AttrFlags(fuse::InodeFacts{.node = inode->id(),
-                                                        .mode = stx.stx_mode,
+    const auto path = [&] { return inodes_.PathOf(*inode); };
+    attr.flags |= observer_->AttrFlags(ctx, inode->ForObserver(),
+                                       fuse::InodeFacts{.mode = stx.stx_mode,
                                                         .size = ByteCount(stx.stx_size),
-                                                        .persistent_dax_flag = persistent_dax_flag,
-                                                        .security_capability = security_capability},
-                                       reply, instantiates);
+                                                        .uid = stx.stx_uid,
+                                                        .gid = stx.stx_gid,
+                                                        .huge_pages = IsInHugePages(inode, stx.stx_blksize),
+                                                        .dax_hint = dax_hint,
+                                                        .security_capability = security_capability,
+                                                        .path = path},
+                                       reply);
   }
   return attr;
 }
 
-Result<fuse_attr_out> PassthroughFs::AttrOut(const PinnedInode& inode) const {
+Result<fuse_attr_out> PassthroughFs::AttrOut(const fuse::RequestContext& ctx, const PinnedInode& inode,
+                                             fuse::AttrReply reply) const {
   const Result<struct statx> stx = StatInode(inode.fd());
   if (!stx.ok()) return stx.error();
   fuse_attr_out out = {};
   out.attr_valid = static_cast<uint64_t>(attr_valid_.tv_sec);
   out.attr_valid_nsec = static_cast<uint32_t>(attr_valid_.tv_nsec);
-  out.attr = MakeAttr(inode, *stx, fuse::AttrReply::kAttr, /*instantiates=*/false);
+  out.attr = MakeAttr(ctx, inode, *stx, reply);
   return out;
 }
 
-Result<fuse_attr_out> PassthroughFs::GetAttr(const fuse::RequestContext& /*ctx*/, NodeId node,
+Result<fuse_attr_out> PassthroughFs::GetAttr(const fuse::RequestContext& ctx, NodeId node,
                                              std::optional<FileHandle> /*fh*/) {
   const Result<PinnedInode> inode = inodes_.Pin(node);
   if (!inode.ok()) return inode.error();
-  return AttrOut(*inode);  // a handle is open on the same inode: it could say nothing else
+  // A handle is open on the same inode: it could say nothing else.
+  return AttrOut(ctx, *inode, fuse::AttrReply::kGetAttr);
 }
 
 Result<fuse_attr_out> PassthroughFs::SetAttr(const fuse::RequestContext& ctx, NodeId node, const fuse_setattr_in& in) {
@@ -147,7 +153,7 @@ Result<fuse_attr_out> PassthroughFs::SetAttr(const fuse::RequestContext& ctx, No
   if (error.ok() && (in.valid & FATTR_SIZE) != 0) error = SetSize(*inode, handle.get(), in, HostGroupOf(ctx));
   if (error.ok() && (in.valid & (FATTR_ATIME | FATTR_MTIME)) != 0) error = SetTimes(*inode, in);
   if (!error.ok()) return error;
-  return AttrOut(*inode);
+  return AttrOut(ctx, *inode, fuse::AttrReply::kSetAttr);
 }
 
 std::optional<bool> PassthroughFs::HasSecurityCapability(NodeId node) const {

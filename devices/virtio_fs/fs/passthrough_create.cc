@@ -163,7 +163,8 @@ Result<fuse_entry_out> PassthroughFs::EntryOfNew(const RequestContext& ctx, cons
   made.IsInode(st);
   if ((st.st_mode & S_IFMT) != type) return Errno(EIO);
   if (const Errno error = LabelNew(ctx, (*fd).get()); !error.ok()) return error;
-  const Result<fuse_entry_out> entry = MakeEntry(*std::move(fd), parent->id(), name);
+  InheritHint(parent, (*fd).get(), type);
+  const Result<fuse_entry_out> entry = MakeEntry(ctx, *std::move(fd), parent->id(), name);
   if (entry.ok()) made.Keep();
   return entry;
 }
@@ -218,15 +219,15 @@ Result<fuse_entry_out> PassthroughFs::MkDir(const RequestContext& ctx, NodeId pa
   return EntryOfNew(ctx, *dir, child, S_IFDIR, OpenChild(dir->fd(), child));
 }
 
-Result<fuse::CreateReply> PassthroughFs::ReplyToCreate(UniqueFd io, UniqueFd path, NodeId parent,
-                                                       const std::string& name) {
-  const Result<fuse_entry_out> entry = MakeEntry(std::move(path), parent, name);
+Result<fuse::CreateReply> PassthroughFs::ReplyToCreate(const RequestContext& ctx, UniqueFd io, UniqueFd path,
+                                                       NodeId parent, const std::string& name) {
+  const Result<fuse_entry_out> entry = MakeEntry(ctx, std::move(path), parent, name);
   if (!entry.ok()) return entry.error();
   const NodeId node(entry->nodeid);
   const Result<PinnedInode> inode = inodes_.Pin(node);
   const Result<fuse_open_out> open = inode.ok() ? OpenReply(*inode, std::move(io)) : Errno(EIO);
   if (!open.ok()) {
-    Forget(node, 1);  // the guest never learns of the reference
+    TakeBack(node);
     return open.error();
   }
   return fuse::CreateReply{*entry, *open};
@@ -254,8 +255,9 @@ Result<fuse::CreateReply> PassthroughFs::Create(const RequestContext& ctx, NodeI
     if (fstat(file->io.get(), &st) != 0) return Errno::Last();
     made.IsInode(st);
     if (const Errno error = LabelNew(ctx, file->path.get()); !error.ok()) return error;
+    InheritHint(*dir, file->path.get(), S_IFREG);
   }
-  Result<fuse::CreateReply> reply = ReplyToCreate(std::move(file->io), std::move(file->path), parent, child);
+  Result<fuse::CreateReply> reply = ReplyToCreate(ctx, std::move(file->io), std::move(file->path), parent, child);
   if (reply.ok()) made.Keep();
   return reply;
 }
@@ -276,7 +278,8 @@ Result<fuse::CreateReply> PassthroughFs::TmpFile(const RequestContext& ctx, Node
   Result<UniqueFd> path = PathDescriptor((*io).get());
   if (!path.ok()) return path.error();
   if (const Errno labelled = LabelNew(ctx, (*path).get()); !labelled.ok()) return labelled;
-  return ReplyToCreate(*std::move(io), *std::move(path), parent, "(no name)");
+  InheritHint(*dir, (*path).get(), S_IFREG);
+  return ReplyToCreate(ctx, *std::move(io), *std::move(path), parent, "(no name)");
 }
 
 }  // namespace daxvmm::fs

@@ -80,7 +80,7 @@ Result<fuse_open_out> PassthroughFs::OpenDir(const RequestContext& /*ctx*/, Node
   return OpenReply(*dir, *std::move(fd));
 }
 
-Errno PassthroughFs::ReadDir(const RequestContext& /*ctx*/, NodeId node, const fuse_read_in& in, bool plus,
+Errno PassthroughFs::ReadDir(const RequestContext& ctx, NodeId node, const fuse_read_in& in, bool plus,
                              fuse::DirSink* sink) {
   if (in.fh == 0 && Granted(FUSE_NO_OPENDIR_SUPPORT)) {
     const Result<PinnedInode> dir = FindDirectory(node);
@@ -88,17 +88,17 @@ Errno PassthroughFs::ReadDir(const RequestContext& /*ctx*/, NodeId node, const f
     const Result<UniqueFd> fd = Reopen(dir->fd(), S_IFDIR, O_RDONLY);
     if (!fd.ok()) return fd.error();
     DirStream stream;
-    return ReadStream((*fd).get(), **dir, &stream, in, plus, sink);
+    return ReadStream(ctx, (*fd).get(), **dir, &stream, in, plus, sink);
   }
   const Result<std::shared_ptr<Handle>> found = FindOpenDirectory(FileHandle(in.fh), node);
   if (!found.ok()) return found.error();
   Handle& handle = **found;
   MutexLock lock(&handle.stream_mu);
-  return ReadStream(handle.fd(), *handle.inode(), &handle.stream, in, plus, sink);
+  return ReadStream(ctx, handle.fd(), *handle.inode(), &handle.stream, in, plus, sink);
 }
 
-Errno PassthroughFs::ReadStream(int fd, const Inode& dir, DirStream* position, const fuse_read_in& in, bool plus,
-                                fuse::DirSink* sink) {
+Errno PassthroughFs::ReadStream(const fuse::RequestContext& ctx, int fd, const Inode& dir, DirStream* position,
+                                const fuse_read_in& in, bool plus, fuse::DirSink* sink) {
   DirStream& stream = *position;
   if (const Errno error = Seek(fd, &stream, in.offset); !error.ok()) return error;
 
@@ -123,7 +123,7 @@ Errno PassthroughFs::ReadStream(int fd, const Inode& dir, DirStream* position, c
         const std::string name(entry.name);
         Result<UniqueFd> child = OpenChild(fd, name);
         if (child.ok()) {
-          const Result<fuse_entry_out> made = MakeEntry(*std::move(child), dir.id(), name);
+          const Result<fuse_entry_out> made = MakeEntry(ctx, *std::move(child), dir.id(), name);
           if (made.ok()) attributes = *made;
         }
       }

@@ -114,26 +114,9 @@ PassthroughFs::PassthroughFs(const ShareOptions& options, fuse::InodeObserver* o
       inodes_(std::move(root), root_stat, bounds.inodes),
       handles_(bounds.handles) {}
 
-std::vector<LiveNode> PassthroughFs::ListLiveNodes() const {
-  std::vector<InodeTable::Named> named = inodes_.List();
-  std::vector<LiveNode> nodes;
-  nodes.reserve(named.size());
-  for (InodeTable::Named& entry : named) {
-    const Inode& inode = *entry.inode;
-    const Result<PinnedInode> pinned = inodes_.Peek(entry.inode);
-    struct stat st = {};
-    if (!pinned.ok() || fstat(pinned->fd(), &st) != 0) continue;
-    nodes.push_back(LiveNode{.node = inode.id(),
-                             .path = std::move(entry.path),
-                             .regular = inode.is_regular(),
-                             .set_id = fuse::IsSetId(st.st_mode),
-                             .dax_hint_in_memory = inode.facts.dax_hint() == DaxHint::kSetInMemory,
-                             .size = ByteCount(static_cast<uint64_t>(st.st_size)),
-                             .open_handles = inode.open_handles.load(std::memory_order_relaxed),
-                             .reads = inode.reads.load(std::memory_order_relaxed),
-                             .writes = inode.writes.load(std::memory_order_relaxed)});
-  }
-  return nodes;
+absl::Duration PassthroughFs::LongestTimeout(const ShareOptions& options) {
+  return std::max(absl::DurationFromTimespec(ValidFor(options.attr_timeout, options.cache)),
+                  absl::DurationFromTimespec(ValidFor(options.entry_timeout, options.cache)));
 }
 
 uint64_t PassthroughFs::optional_init_flags() const {
@@ -151,13 +134,22 @@ void PassthroughFs::Init(uint64_t flags) { session_flags_.store(flags, std::memo
 
 void PassthroughFs::Destroy() {
   handles_.Clear();
-  for (const NodeId node : inodes_.Clear()) {
-    if (observer_ != nullptr) observer_->Forgotten(node);
+  for (const InodePtr& inode : inodes_.Clear()) {
+    if (observer_ != nullptr) observer_->Forgotten(inode->ForObserver(), 0, /*last=*/true);
   }
 }
 
 void PassthroughFs::Forget(NodeId node, uint64_t count) {
-  if (inodes_.Forget(node, count) && observer_ != nullptr) observer_->Forgotten(node);
+  const InodeTable::Forgotten forgotten = inodes_.Forget(node, count);
+  if (forgotten.inode == nullptr || observer_ == nullptr) return;
+  observer_->Forgotten(forgotten.inode->ForObserver(), count, forgotten.last);
+}
+
+void PassthroughFs::TakeBack(NodeId node) {
+  const InodeTable::Forgotten forgotten = inodes_.Forget(node, 1);
+  if (forgotten.inode == nullptr || observer_ == nullptr) return;
+  observer_->Undelivered(forgotten.inode->ForObserver());
+  if (forgotten.last) observer_->Forgotten(forgotten.inode->ForObserver(), 0, /*last=*/true);
 }
 
 Result<UniqueFd> PassthroughFs::OpenForMapping(NodeId node, bool writable) {

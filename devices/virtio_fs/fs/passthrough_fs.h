@@ -32,13 +32,17 @@ struct LiveNode {
   // Relative to the share, "." for its root: as first looked up, and as the guest renamed it since. Begins with "?/"
   // where a directory above is not known any more. Renames made on the host are not seen.
   std::string path;
-  bool regular = false;
-  bool set_id = false;              // set-user-id, or set-group-id and executable by its group
   bool dax_hint_in_memory = false;  // chattr +x was said of it, and nothing could be found that keeps that
-  ByteCount size;                   // as fstat says now
+  // As fstat says now; the owner is the host's.
+  mode_t mode = 0;
+  ByteCount size;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  bool huge_pages = false;  // the host keeps it in huge pages
   uint64_t open_handles = 0;
   uint64_t reads = 0;   // FUSE_READ requests
   uint64_t writes = 0;  // FUSE_WRITE requests
+  InodePtr inode;       // for its ObserverSlot
 };
 
 // Every method may be called on any thread, several at once. Request threads get a umask of their own when they first
@@ -50,8 +54,30 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   static absl::StatusOr<std::unique_ptr<PassthroughFs>> Create(const ShareOptions& options,
                                                                fuse::InodeObserver* observer);
 
-  // Holds no lock that requests take for longer than a few hundred entries need.
+  // Of all live inodes. Holds no lock that requests take for longer than a few hundred entries need.
   std::vector<LiveNode> ListLiveNodes() const;
+  // The one of that id, or the live one that has that path; nullopt if there is none.
+  std::optional<LiveNode> FindLiveNode(NodeId node) const;
+  // The path has to be the one that lists show. Walks through all of them.
+  std::optional<LiveNode> FindLiveNode(absl::string_view path) const;
+  // What a file that is not live would be, found by its path as a guest's look-ups would find it: ENOTDIR for a
+  // symbolic link on the way. The node's id is 0.
+  struct FileAtPath {
+    LiveNode node;
+    bool dax_hint = false;
+    bool security_capability = false;
+    uint64_t identity = 0;  // see fuse::ObservedInode
+  };
+  fuse::Result<FileAtPath> LookAtPath(absl::string_view path) const;
+  // Calls `visit` for every live regular file, under no lock, without a system call.
+  void VisitLiveFiles(absl::FunctionRef<void(Inode&)> visit) const;
+  // The inode itself; null if the guest holds no reference to it.
+  InodePtr FindLive(NodeId node) const { return inodes_.Find(node); }
+  // The path of a live inode as lists show it; nullopt if it is not known.
+  std::optional<std::string> PathOf(const Inode& inode) const { return inodes_.PathOf(inode); }
+  // For how long the guest may go on without asking for attributes again, or for what a name leads to.
+  absl::Duration longest_timeout() const { return LongestTimeout(options_); }
+  static absl::Duration LongestTimeout(const ShareOptions& options);
   // How often the guest gave more lookup references back than it had: a broken client.
   uint64_t over_forgets() const { return inodes_.over_forgets(); }
   size_t node_count() const { return inodes_.size(); }
@@ -78,6 +104,7 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   void Destroy() override;
   fuse::Result<fuse_entry_out> Lookup(const fuse::RequestContext& ctx, NodeId parent, absl::string_view name) override;
   void Forget(NodeId node, uint64_t count) override;
+  void TakeBack(NodeId node) override;
   fuse::Result<fuse_attr_out> GetAttr(const fuse::RequestContext& ctx, NodeId node,
                                       std::optional<FileHandle> fh) override;
   fuse::Result<fuse_attr_out> SetAttr(const fuse::RequestContext& ctx, NodeId node, const fuse_setattr_in& in) override;
@@ -145,10 +172,13 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
 
   // The one source of attributes: every reply that carries them is filled here, so that FUSE_ATTR_DAX is the same in
   // all of them (a client drops an inode whose flag differs from one reply to the next).
-  fuse_attr MakeAttr(const PinnedInode& inode, const struct statx& stx, fuse::AttrReply reply, bool instantiates) const;
-  fuse::Result<fuse_attr_out> AttrOut(const PinnedInode& inode) const;
+  fuse_attr MakeAttr(const fuse::RequestContext& ctx, const PinnedInode& inode, const struct statx& stx,
+                     fuse::AttrReply reply) const;
+  fuse::Result<fuse_attr_out> AttrOut(const fuse::RequestContext& ctx, const PinnedInode& inode,
+                                      fuse::AttrReply reply) const;
   // Takes a lookup reference to the inode of `fd` (O_PATH).
-  fuse::Result<fuse_entry_out> MakeEntry(UniqueFd fd, NodeId parent, const std::string& name);
+  fuse::Result<fuse_entry_out> MakeEntry(const fuse::RequestContext& ctx, UniqueFd fd, NodeId parent,
+                                         const std::string& name);
   // The same for what was just made as `name` and opened as `fd`; first gives it its labels. EIO if it is not of
   // `type`, because someone on the host was faster. On any error, also `fd`'s, what was made is removed again.
   fuse::Result<fuse_entry_out> EntryOfNew(const fuse::RequestContext& ctx, const PinnedInode& parent,
@@ -156,7 +186,8 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   // To be kept while `name` is taken out of `dir`: what it leads to stays usable for whoever in the guest uses it.
   std::optional<PinnedInode> PinBeforeRemoval(const PinnedInode& dir, const std::string& name);
   // The reply to CREATE and TMPFILE for a file that is open as `io` and held as `path` (O_PATH).
-  fuse::Result<fuse::CreateReply> ReplyToCreate(UniqueFd io, UniqueFd path, NodeId parent, const std::string& name);
+  fuse::Result<fuse::CreateReply> ReplyToCreate(const fuse::RequestContext& ctx, UniqueFd io, UniqueFd path,
+                                                NodeId parent, const std::string& name);
 
   // Who the caller is on the host when it makes something in `dir`. EOVERFLOW for ids that have no meaning there.
   fuse::Result<HostIdentity> IdentityOf(const fuse::RequestContext& ctx, const PinnedInode& dir) const;
@@ -180,12 +211,17 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   // The flags to open a file of the host with where the guest says `flags`.
   int HostFlags(uint32_t flags) const;
   // READDIR of the directory `dir`, which `fd` is open on, from where `stream` stands if that is where `in` wants it.
-  fuse::Errno ReadStream(int fd, const Inode& dir, DirStream* stream, const fuse_read_in& in, bool plus,
-                         fuse::DirSink* sink);
+  fuse::Errno ReadStream(const fuse::RequestContext& ctx, int fd, const Inode& dir, DirStream* stream,
+                         const fuse_read_in& in, bool plus, fuse::DirSink* sink);
 
   // Of a regular file or a directory: read once in the inode's life, then remembered.
   DaxHint HintOf(const PinnedInode& inode) const;
   fuse::Errno SetHint(const PinnedInode& inode, bool on);
+  // What was just made in `dir` as `fd` (O_PATH) gets the directory's hint, as a flag of ext4 and xfs is inherited. One
+  // that cannot be kept is not: the hint is advice, and what was made is worth more.
+  void InheritHint(const PinnedInode& dir, int fd, mode_t type);
+  // The path of what the guest renamed is another one.
+  void NoteRenamed(const InodePtr& inode) const;
   // SETFLAGS and FSSETXATTR: all flags as the guest wants them.
   fuse::Errno SetFlags(const PinnedInode& inode, uint32_t wanted);
   fuse::Errno SetAttributes(const PinnedInode& inode, const fsxattr& wanted);

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "memory/iov_cursor.h"
 
@@ -32,22 +33,45 @@ class RecordingObserver : public fuse::InodeObserver {
     NodeId node;
     uint64_t size;
     AttrReply reply;
-    bool instantiates;
+    std::optional<std::string> path;
+    bool operator==(const Reply&) const = default;
   };
-  uint32_t AttrFlags(const fuse::InodeFacts& facts, AttrReply reply, bool instantiates) override {
-    replies.push_back({facts.node, facts.size.raw(), reply, instantiates});
-    if (ask_persistent) persistent = facts.persistent_dax_flag();
-    if (meanwhile) std::exchange(meanwhile, nullptr)(facts.node);
+  struct Forget {
+    NodeId node;
+    uint64_t count;
+    bool last;
+    bool operator==(const Forget&) const = default;
+  };
+  uint32_t AttrFlags(const fuse::RequestContext& /*ctx*/, fuse::ObservedInode inode, const fuse::InodeFacts& facts,
+                     AttrReply reply) override {
+    replies.push_back({inode.node, facts.size.raw(), reply, facts.path()});
+    if (ask_hint) hint = facts.dax_hint();
+    uids.push_back(facts.uid);
+    if (meanwhile) std::exchange(meanwhile, nullptr)(inode.node);
     return S_ISREG(facts.mode) ? FUSE_ATTR_DAX : 0;
   }
-  void Grew(NodeId node, ByteCount size) override { grown.emplace_back(node, size.raw()); }
-  void Forgotten(NodeId node) override { forgotten.push_back(node); }
+  void Undelivered(fuse::ObservedInode inode) override { undelivered.push_back(inode.node); }
+  void Forgotten(fuse::ObservedInode inode, uint64_t count, bool last) override {
+    forgotten.push_back({inode.node, count, last});
+  }
+  void Grew(fuse::ObservedInode inode, ByteCount size) override { grown.emplace_back(inode.node, size.raw()); }
+  void Read(fuse::ObservedInode inode, FileOffset offset, ByteCount /*size*/) override {
+    reads.emplace_back(inode.node, offset.raw());
+  }
+  void Write(fuse::ObservedInode inode, FileOffset /*offset*/, ByteCount size) override {
+    writes.emplace_back(inode.node, size.raw());
+  }
+  void Closed(fuse::ObservedInode inode) override { closed.push_back(inode.node); }
+  void Renamed(fuse::ObservedInode inode, bool directory) override { renamed.emplace_back(inode.node, directory); }
 
-  bool ask_persistent = false, persistent = false;
+  bool ask_hint = false, hint = false;
   std::function<void(NodeId)> meanwhile;  // what another request does during the next AttrFlags; once
   std::vector<Reply> replies;
-  std::vector<std::pair<NodeId, uint64_t>> grown;
-  std::vector<NodeId> forgotten;
+  std::vector<uint32_t> uids;
+  std::vector<std::pair<NodeId, uint64_t>> grown, reads, writes;
+  std::vector<std::pair<NodeId, bool>> renamed;
+  std::vector<NodeId> undelivered, closed;
+  std::vector<Forget> forgotten;
 };
 
 class CollectingSink : public fuse::DirSink {
@@ -134,25 +158,82 @@ TEST_F(PassthroughFsTest, EveryReplyCarriesTheObserversFlags) {
   for (const char* name : {"d", "l"}) EXPECT_EQ(sink.entries.at(name).attr.flags, 0u) << name;
 }
 
-TEST_F(PassthroughFsTest, OnlyTheFirstReferenceInstantiates) {
+TEST_F(PassthroughFsTest, TheObserverHearsOfEveryReplyAndEveryReferenceGivenBack) {
   HostFile("a", 40000);
   const NodeId a(Look("a").nodeid);
   Look("a");
   ASSERT_TRUE(fs_->GetAttr(kRoot, a, std::nullopt).ok());
-  ASSERT_EQ(observer_.replies.size(), 3u);
-  EXPECT_TRUE(observer_.replies[0].instantiates);
-  EXPECT_EQ(observer_.replies[0].reply, AttrReply::kEntry);
-  EXPECT_EQ(observer_.replies[0].size, 40000u);
-  EXPECT_FALSE(observer_.replies[1].instantiates);
-  EXPECT_FALSE(observer_.replies[2].instantiates);
-  EXPECT_EQ(observer_.replies[2].reply, AttrReply::kAttr);
-  fs_->Forget(a, 1);
-  EXPECT_TRUE(observer_.forgotten.empty());
-  fs_->Forget(a, 1);
-  EXPECT_EQ(observer_.forgotten, std::vector<NodeId>{a});
+  fuse_setattr_in set = {};
+  set.valid = FATTR_MODE;
+  set.mode = 0600;
+  ASSERT_TRUE(fs_->SetAttr(kRoot, a, set).ok());
+  const RecordingObserver::Reply entry{a, 40000, AttrReply::kEntry, "a"};
+  EXPECT_THAT(observer_.replies,
+              testing::ElementsAre(entry, entry, RecordingObserver::Reply{a, 40000, AttrReply::kGetAttr, "a"},
+                                   RecordingObserver::Reply{a, 40000, AttrReply::kSetAttr, "a"}));
+  EXPECT_EQ(observer_.uids.back(), getuid());
   Look("a");
-  EXPECT_TRUE(observer_.replies.back().instantiates);
-  EXPECT_NE(observer_.replies.back().node, a);
+  fs_->TakeBack(a);
+  fs_->Forget(a, 1);
+  fs_->Forget(a, 1);
+  EXPECT_EQ(observer_.undelivered, std::vector<NodeId>{a});
+  EXPECT_THAT(observer_.forgotten,
+              testing::ElementsAre(RecordingObserver::Forget{a, 1, false}, RecordingObserver::Forget{a, 1, true}));
+  EXPECT_NE(NodeId(Look("a").nodeid), a);
+  fs_->TakeBack(observer_.replies.back().node);
+  EXPECT_TRUE(observer_.forgotten.back().last) << "nothing is left of a reply that did not arrive";
+}
+
+TEST_F(PassthroughFsTest, PathsFollowTheGuestsRenames) {
+  ASSERT_EQ(mkdir((dir_ + "/d").c_str(), 0755), 0);
+  ASSERT_EQ(mkdir((dir_ + "/d/e").c_str(), 0755), 0);
+  HostFile("d/e/f", 1);
+  const NodeId d(Look("d").nodeid);
+  const NodeId e(fs_->Lookup(kRoot, d, "e")->nodeid);
+  const NodeId f(fs_->Lookup(kRoot, e, "f")->nodeid);
+  const auto path_of = [&](NodeId node) { return fs_->PathOf(*fs_->FindLive(node)); };
+  EXPECT_EQ(path_of(f), "d/e/f");
+  EXPECT_EQ(path_of(kRootNode), ".");
+  ASSERT_TRUE(fs_->Rename(kRoot, kRootNode, "d", kRootNode, "dd", 0).ok());
+  EXPECT_EQ(path_of(f), "dd/e/f") << "an ancestor's new name counts";
+  ASSERT_TRUE(fs_->Rename(kRoot, e, "f", d, "g", 0).ok());
+  EXPECT_EQ(path_of(f), "dd/g");
+  EXPECT_THAT(observer_.renamed, testing::ElementsAre(std::pair(d, true), std::pair(f, false)));
+  // A second name is another way to the same node, which keeps the path that it was first looked up by.
+  ASSERT_TRUE(fs_->Link(kRoot, f, kRootNode, "other").ok());
+  EXPECT_EQ(NodeId(Look("other").nodeid), f);
+  EXPECT_EQ(path_of(f), "dd/g");
+  // Unlinked, it keeps it to its end; without its directory it has none.
+  ASSERT_TRUE(fs_->Unlink(kRoot, d, "g").ok());
+  EXPECT_EQ(path_of(f), "dd/g");
+  fs_->Forget(d, 1);
+  EXPECT_EQ(path_of(f), std::nullopt);
+}
+
+TEST_F(PassthroughFsTest, AFileThatIsNotLiveIsFoundByItsPath) {
+  ASSERT_EQ(mkdir((dir_ + "/d").c_str(), 0755), 0);
+  HostFile("d/f", 4096);
+  ASSERT_EQ(symlink("d", (dir_ + "/link").c_str()), 0);
+  const auto file = fs_->LookAtPath("d/f");
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->node.size, ByteCount(4096));
+  EXPECT_TRUE(S_ISREG(file->node.mode));
+  EXPECT_EQ(file->node.uid, getuid());
+  EXPECT_FALSE(file->dax_hint);
+  EXPECT_FALSE(file->security_capability);
+  EXPECT_EQ(fs_->node_count(), 1u) << "no reference is taken";
+  EXPECT_TRUE(S_ISDIR(fs_->LookAtPath(".")->node.mode));
+  EXPECT_EQ(fs_->LookAtPath("d/none").error(), Errno(ENOENT));
+  EXPECT_EQ(fs_->LookAtPath("link/f").error(), Errno(ENOTDIR));
+  for (const char* bad : {"", "/etc", "../x", "d/../../x", "d//f"}) {
+    EXPECT_EQ(fs_->LookAtPath(bad).error(), Errno(EINVAL)) << bad;
+  }
+  const NodeId d(Look("d").nodeid);
+  const NodeId f(fs_->Lookup(kRoot, d, "f")->nodeid);
+  ASSERT_TRUE(fs_->FindLiveNode("d/f").has_value());
+  EXPECT_EQ(fs_->FindLiveNode("d/f")->node, f);
+  EXPECT_EQ(fs_->FindLiveNode(f)->path, "d/f");
+  EXPECT_FALSE(fs_->FindLiveNode("d/g").has_value());
 }
 
 TEST_F(PassthroughFsTest, ReaddirplusTakesReferencesOnlyForWhatItReturns) {
@@ -178,7 +259,7 @@ TEST_F(PassthroughFsTest, ReaddirplusTakesReferencesOnlyForWhatItReturns) {
   EXPECT_EQ(fs_->node_count(), 1 + referenced);
 }
 
-TEST_F(PassthroughFsTest, GrowthIsReportedOnceAndOnlyGrowth) {
+TEST_F(PassthroughFsTest, WhatMayHaveGrownIsReportedWithTheSizeThatTheGuestKnows) {
   HostFile("a", 10);
   const NodeId a(Look("a").nodeid);
   const uint64_t fh = OpenFile(a, O_RDWR);
@@ -193,22 +274,20 @@ TEST_F(PassthroughFsTest, GrowthIsReportedOnceAndOnlyGrowth) {
     in.size = 8;
     ASSERT_EQ(*fs_->Write(kRoot, a, in, &reader), 8u);
   }
-  ASSERT_EQ(observer_.grown.size(), 1u);
-  EXPECT_EQ(observer_.grown[0], std::make_pair(a, uint64_t{13}));
+  using Grown = std::pair<NodeId, uint64_t>;
+  EXPECT_THAT(observer_.grown, testing::ElementsAre(Grown(a, 10), Grown(a, 10), Grown(a, 13), Grown(a, 13)));
   fuse_fallocate_in fallocate = {};
   fallocate.fh = fh;
   fallocate.length = 100;
   ASSERT_TRUE(fs_->Fallocate(kRoot, a, fallocate).ok());
-  ASSERT_EQ(observer_.grown.size(), 2u);
-  EXPECT_EQ(observer_.grown[1].second, 100u);
+  EXPECT_EQ(observer_.grown.back(), Grown(a, 100));
   fuse_copy_file_range_in copy = {};
   copy.fh_in = copy.fh_out = fh;
   copy.nodeid_out = a.raw();
   copy.off_out = 200;
   copy.len = 50;
   ASSERT_EQ(*fs_->CopyFileRange(kRoot, a, copy), 50u);
-  ASSERT_EQ(observer_.grown.size(), 3u);
-  EXPECT_EQ(observer_.grown[2].second, 250u);
+  EXPECT_EQ(observer_.grown.back(), Grown(a, 250));
 }
 
 TEST_F(PassthroughFsTest, PageWriteBackThroughAnAppendHandleKeepsItsOffset) {
@@ -344,14 +423,11 @@ TEST_F(PassthroughFsTest, CreateOpensAnExistingFileOnlyAsItsModeAllows) {
 }
 
 // On two queues at once: FORGET with a guessed id overtakes the LOOKUP that makes it.
-TEST_F(PassthroughFsTest, ANodeForgottenWhileItIsLookedUpLeavesNothingWithTheObserver) {
+TEST_F(PassthroughFsTest, ANodeForgottenWhileItIsLookedUpIsGone) {
   HostFile("a", 1);
-  observer_.meanwhile = [this](NodeId node) {
-    fs_->Forget(node, 1);
-    observer_.forgotten.clear();  // told too early: the observer hears of the node only after that
-  };
+  observer_.meanwhile = [this](NodeId node) { fs_->Forget(node, 1); };
   const NodeId a(Look("a").nodeid);
-  EXPECT_EQ(observer_.forgotten, std::vector<NodeId>{a});
+  EXPECT_THAT(observer_.forgotten, testing::ElementsAre(RecordingObserver::Forget{a, 1, true}));
   EXPECT_EQ(fs_->node_count(), 1u);
 }
 
@@ -388,18 +464,18 @@ TEST_F(PassthroughFsTest, DestroyDropsAllButTheRoot) {
   fs_->Destroy();
   EXPECT_EQ(fs_->node_count(), 1u);
   EXPECT_EQ(fs_->handle_count(), 0u);
-  EXPECT_EQ(observer_.forgotten, std::vector<NodeId>{a});
+  EXPECT_THAT(observer_.forgotten, testing::ElementsAre(RecordingObserver::Forget{a, 0, true}));
   EXPECT_EQ(fs_->Flush(kRoot, a, FileHandle(fh)), Errno(EBADF));
   EXPECT_TRUE(fs_->GetAttr(kRoot, kRootNode, std::nullopt).ok());
   EXPECT_NE(NodeId(Look("a").nodeid), a);
 }
 
-TEST_F(PassthroughFsTest, PersistentFlagIsFalseUnlessSet) {
+TEST_F(PassthroughFsTest, TheHintIsFalseUnlessSet) {
   HostFile("a", 1);
-  observer_.ask_persistent = true;
-  observer_.persistent = true;
+  observer_.ask_hint = true;
+  observer_.hint = true;
   Look("a");
-  EXPECT_FALSE(observer_.persistent);
+  EXPECT_FALSE(observer_.hint);
 }
 
 TEST_F(PassthroughFsTest, LiveNodesCountTheirRequests) {
@@ -417,13 +493,14 @@ TEST_F(PassthroughFsTest, LiveNodesCountTheirRequests) {
   const std::vector<LiveNode> nodes = fs_->ListLiveNodes();
   ASSERT_EQ(nodes.size(), 2u);
   EXPECT_EQ(nodes[0].path, ".");
-  EXPECT_FALSE(nodes[0].regular);
+  EXPECT_TRUE(S_ISDIR(nodes[0].mode));
   EXPECT_EQ(nodes[1].path, "a");
-  EXPECT_TRUE(nodes[1].regular);
+  EXPECT_TRUE(S_ISREG(nodes[1].mode));
   EXPECT_EQ(nodes[1].size.raw(), 100u);
   EXPECT_EQ(nodes[1].open_handles, 1u);
   EXPECT_EQ(nodes[1].reads, 1u);
   EXPECT_EQ(nodes[1].writes, 0u);
+  EXPECT_EQ(observer_.reads, (std::vector<std::pair<NodeId, uint64_t>>{{a, 0}}));
 }
 
 }  // namespace

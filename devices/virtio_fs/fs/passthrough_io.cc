@@ -46,11 +46,10 @@ bool KillsPriv(const RequestContext& ctx) { return ctx.uid != 0; }
 
 void PassthroughFs::NoteSize(Inode& inode, uint64_t size) const {
   uint64_t known = inode.known_size.load(std::memory_order_relaxed);
-  while (known < size) {
-    if (!inode.known_size.compare_exchange_weak(known, size, std::memory_order_relaxed)) continue;
-    if (observer_ != nullptr) observer_->Grew(inode.id(), ByteCount(size));
-    return;
+  while (known < size && !inode.known_size.compare_exchange_weak(known, size, std::memory_order_relaxed)) {
   }
+  // Also where the guest knows of that size: the host may have truncated the file meanwhile.
+  if (observer_ != nullptr) observer_->Grew(inode.ForObserver(), ByteCount(std::max(known, size)));
 }
 
 Result<fuse_open_out> PassthroughFs::OpenReply(const PinnedInode& inode, UniqueFd fd) {
@@ -98,8 +97,10 @@ Result<size_t> PassthroughFs::Read(const RequestContext& /*ctx*/, NodeId node, c
                                    memory::IovWriter* out) {
   const Result<std::shared_ptr<Handle>> handle = FindFile(FileHandle(in.fh), node);
   if (!handle.ok()) return handle.error();
-  (*handle)->inode()->reads.fetch_add(1, std::memory_order_relaxed);
+  Inode& inode = *(*handle)->inode();
+  inode.reads.fetch_add(1, std::memory_order_relaxed);
   if (!IsFileRange(in.offset, in.size)) return Errno(EINVAL);
+  if (observer_ != nullptr) observer_->Read(inode.ForObserver(), FileOffset(in.offset), ByteCount(in.size));
   std::vector<iovec> buffers = out->Peek(in.size);
   std::span<iovec> left(buffers);
   size_t done = 0;
@@ -124,6 +125,7 @@ Result<size_t> PassthroughFs::Write(const RequestContext& ctx, NodeId node, cons
   inode.writes.fetch_add(1, std::memory_order_relaxed);
   if (options_.read_only) return Errno(EROFS);
   if (!IsFileRange(in.offset, in.size)) return Errno(EFBIG);
+  if (observer_ != nullptr) observer_->Write(inode.ForObserver(), FileOffset(in.offset), ByteCount(in.size));
   std::vector<iovec> buffers = data->Take(in.size);
   std::span<iovec> left(buffers);
   // Appending is decided per write: the guest also writes back pages, at their own offsets, through whatever handle it
@@ -151,8 +153,17 @@ Result<size_t> PassthroughFs::Write(const RequestContext& ctx, NodeId node, cons
 }
 
 Errno PassthroughFs::Release(const RequestContext& /*ctx*/, NodeId node, const fuse_release_in& in) {
-  if (!FindFile(FileHandle(in.fh), node).ok()) return Errno(EBADF);
-  return handles_.Remove(FileHandle(in.fh), node) ? kOk : Errno(EBADF);
+  InodePtr inode;
+  {
+    const Result<std::shared_ptr<Handle>> handle = FindFile(FileHandle(in.fh), node);
+    if (!handle.ok()) return Errno(EBADF);
+    inode = (*handle)->inode();
+  }
+  if (!handles_.Remove(FileHandle(in.fh), node)) return Errno(EBADF);
+  if (observer_ != nullptr && inode->open_handles.load(std::memory_order_relaxed) == 0) {
+    observer_->Closed(inode->ForObserver());
+  }
+  return kOk;
 }
 
 Errno PassthroughFs::Flush(const RequestContext& /*ctx*/, NodeId node, FileHandle fh) {

@@ -74,6 +74,12 @@ Errno PassthroughFs::SetHint(const PinnedInode& inode, bool on) {
   return kOk;
 }
 
+void PassthroughFs::InheritHint(const PinnedInode& dir, int fd, mode_t type) {
+  if ((type != S_IFREG && type != S_IFDIR) || HintOf(dir) == DaxHint::kUnset) return;
+  // Where the host's file system has done it by itself this finds it so.
+  (void)dax_hints_.Set(fd, type, true);
+}
+
 std::optional<bool> PassthroughFs::PersistentDaxHint(NodeId node) const {
   const Result<PinnedInode> inode = inodes_.Pin(node);
   if (!inode.ok() || !(*inode)->is_regular()) return std::nullopt;

@@ -31,7 +31,8 @@ std::optional<InodeKey> KeyOfChild(int dir, const std::string& name) {
 
 }  // namespace
 
-Result<fuse_entry_out> PassthroughFs::MakeEntry(UniqueFd fd, NodeId parent, const std::string& name) {
+Result<fuse_entry_out> PassthroughFs::MakeEntry(const RequestContext& ctx, UniqueFd fd, NodeId parent,
+                                                const std::string& name) {
   const Result<struct statx> stx = StatInode(fd.get());
   if (!stx.ok()) return stx.error();
   // The reference is taken last: nothing after it may fail.
@@ -43,22 +44,17 @@ Result<fuse_entry_out> PassthroughFs::MakeEntry(UniqueFd fd, NodeId parent, cons
   out.entry_valid_nsec = static_cast<uint32_t>(entry_valid_.tv_nsec);
   out.attr_valid = static_cast<uint64_t>(attr_valid_.tv_sec);
   out.attr_valid_nsec = static_cast<uint32_t>(attr_valid_.tv_nsec);
-  out.attr = MakeAttr(acquired->inode, *stx, fuse::AttrReply::kEntry, acquired->first);
-  // A guest that guesses the id may have forgotten it before the observer heard of it, from another queue. What the
-  // observer keeps of it would then stay for the rest of the session, and more with each such race.
-  if (acquired->first && observer_ != nullptr && inodes_.Find(acquired->inode->id()) == nullptr) {
-    observer_->Forgotten(acquired->inode->id());
-  }
+  out.attr = MakeAttr(ctx, acquired->inode, *stx, fuse::AttrReply::kEntry);
   return out;
 }
 
-Result<fuse_entry_out> PassthroughFs::Lookup(const RequestContext& /*ctx*/, NodeId parent, absl::string_view name) {
+Result<fuse_entry_out> PassthroughFs::Lookup(const RequestContext& ctx, NodeId parent, absl::string_view name) {
   const Result<PinnedInode> dir = FindDirectory(parent);
   if (!dir.ok()) return dir.error();
   const std::string child(name);
   Result<UniqueFd> fd = OpenChild(dir->fd(), child);
   if (!fd.ok()) return fd.error();
-  return MakeEntry(*std::move(fd), parent, child);
+  return MakeEntry(ctx, *std::move(fd), parent, child);
 }
 
 Result<std::string> PassthroughFs::ReadLink(const RequestContext& /*ctx*/, NodeId node) {
@@ -108,7 +104,7 @@ Errno PassthroughFs::Rename(const RequestContext& ctx, NodeId parent, absl::stri
   if (!new_dir.ok()) return new_dir.error();
   const std::string from(name), to(new_name);
   if (!IsPlainName(from) || !IsPlainName(to)) return Errno(EINVAL);
-  // Only for the names that the operator is shown: a race with the host makes a wrong label, nothing else.
+  // Only for the paths that policies and lists know: a race with the host makes a wrong one, nothing else.
   const std::optional<InodeKey> moved = KeyOfChild(dir->fd(), from);
   const std::optional<InodeKey> exchanged =
       (flags & RENAME_EXCHANGE) != 0 ? KeyOfChild(new_dir->fd(), to) : std::nullopt;
@@ -123,12 +119,16 @@ Errno PassthroughFs::Rename(const RequestContext& ctx, NodeId parent, absl::stri
   } else if (rename() != 0) {
     return Errno::Last();
   }
-  if (moved.has_value()) inodes_.Moved(*moved, new_parent, to);
-  if (exchanged.has_value()) inodes_.Moved(*exchanged, parent, from);
+  if (moved.has_value()) NoteRenamed(inodes_.Moved(*moved, new_parent, to));
+  if (exchanged.has_value()) NoteRenamed(inodes_.Moved(*exchanged, parent, from));
   return kOk;
 }
 
-Result<fuse_entry_out> PassthroughFs::Link(const RequestContext& /*ctx*/, NodeId node, NodeId new_parent,
+void PassthroughFs::NoteRenamed(const InodePtr& inode) const {
+  if (inode != nullptr && observer_ != nullptr) observer_->Renamed(inode->ForObserver(), inode->is_directory());
+}
+
+Result<fuse_entry_out> PassthroughFs::Link(const RequestContext& ctx, NodeId node, NodeId new_parent,
                                            absl::string_view new_name) {
   const Result<PinnedInode> inode = inodes_.Pin(node);
   if (!inode.ok()) return inode.error();
@@ -142,9 +142,9 @@ Result<fuse_entry_out> PassthroughFs::Link(const RequestContext& /*ctx*/, NodeId
   if (linkat(AT_FDCWD, ProcPath(inode->fd()).c_str(), dir->fd(), child.c_str(), AT_SYMLINK_FOLLOW) != 0) {
     return Errno::Last();
   }
-  const Result<fuse_entry_out> entry = MakeEntry(std::move(fd), new_parent, child);
+  const Result<fuse_entry_out> entry = MakeEntry(ctx, std::move(fd), new_parent, child);
   // Its first name, if it was made without one.
-  if (entry.ok() && entry->attr.nlink == 1) inodes_.Moved((*inode)->key(), new_parent, child);
+  if (entry.ok() && entry->attr.nlink == 1) NoteRenamed(inodes_.Moved((*inode)->key(), new_parent, child));
   return entry;
 }
 

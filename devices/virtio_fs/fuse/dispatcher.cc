@@ -59,7 +59,8 @@ Dispatcher::Dispatcher(const SessionOptions& options, FileSystem* fs, MappingHan
       << "max_write " << options.max_write.raw();
 }
 
-uint32_t Dispatcher::Handle(const memory::IoVecs& in, const memory::IoVecs& out) {
+uint32_t Dispatcher::Handle(const memory::IoVecs& in, const memory::IoVecs& out,
+                            std::chrono::steady_clock::time_point sent_after) {
   memory::IovReader reader(in);
   const size_t received = reader.remaining();
   fuse_in_header header;
@@ -74,7 +75,7 @@ uint32_t Dispatcher::Handle(const memory::IoVecs& in, const memory::IoVecs& out)
   if (header.len < sizeof(header) || header.len > received || header.len > LargestRequest(options_)) {
     return reply.Complete(Errno(EINVAL), 0);
   }
-  RequestHandler handler(this, header, &reader, &payload);
+  RequestHandler handler(this, header, sent_after, &reader, &payload);
   if (op != nullptr && op->Has(kTransition)) {
     std::unique_lock<std::shared_mutex> alone(session_mu_);
     return Serve(op, &handler, &reply);

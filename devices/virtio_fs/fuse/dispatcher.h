@@ -4,6 +4,7 @@
 #define DAXVMM_DEVICES_VIRTIO_FS_FUSE_DISPATCHER_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <shared_mutex>
 
@@ -52,7 +53,9 @@ class Dispatcher {
   // Serves the request in `in`; writes the reply to `out`. The number of bytes written: 0 for a request without reply
   // (FORGET, BATCH_FORGET, INTERRUPT) or where not even a header fits. A reply is always a whole one: its header's len
   // is what was written (a driver trusts it blindly).
-  uint32_t Handle(const memory::IoVecs& in, const memory::IoVecs& out);
+  // `sent_after`: see RequestContext.
+  uint32_t Handle(const memory::IoVecs& in, const memory::IoVecs& out,
+                  std::chrono::steady_clock::time_point sent_after = std::chrono::steady_clock::time_point::max());
 
   // Ends the session as DESTROY does. No Handle may be running.
   void Reset();

@@ -184,17 +184,17 @@ TEST_F(HostileTest, WhatAReplyWouldHaveGivenIsTakenBackWhereItDoesNotArrive) {
     std::vector<std::string> taken_back;
   };
   const std::vector<Case> cases = {
-      {FUSE_LOOKUP, 128, {"forget 100 1"}},
-      {FUSE_MKDIR, 128, {"forget 100 1"}},
-      {FUSE_MKNOD, 128, {"forget 100 1"}},
-      {FUSE_SYMLINK, 128, {"forget 100 1"}},
-      {FUSE_LINK, 128, {"forget 100 1"}},
+      {FUSE_LOOKUP, 128, {"take-back 100"}},
+      {FUSE_MKDIR, 128, {"take-back 100"}},
+      {FUSE_MKNOD, 128, {"take-back 100"}},
+      {FUSE_SYMLINK, 128, {"take-back 100"}},
+      {FUSE_LINK, 128, {"take-back 100"}},
       {FUSE_OPEN, 16, {"release 42 7"}},
       {FUSE_OPENDIR, 16, {"releasedir 42 7"}},
-      {FUSE_CREATE, 144, {"release 100 7", "forget 100 1"}},
-      {FUSE_TMPFILE, 144, {"release 100 7", "forget 100 1"}},
+      {FUSE_CREATE, 144, {"release 100 7", "take-back 100"}},
+      {FUSE_TMPFILE, 144, {"release 100 7", "take-back 100"}},
       {FUSE_READDIR, 96, {}},
-      {FUSE_READDIRPLUS, 480, {"forget 100 1", "forget 101 1", "forget 102 1"}},
+      {FUSE_READDIRPLUS, 480, {"take-back 100", "take-back 101", "take-back 102"}},
       {FUSE_GETATTR, 104, {}},
   };
   for (const Case& c : cases) {
@@ -235,7 +235,7 @@ TEST_F(HostileTest, WhatAReplyWouldHaveGivenIsTakenBackWhereItDoesNotArrive) {
 TEST_F(HostileTest, AListingThatFailsGivesItsReferencesBack) {
   fs_.list_error = Errno(EIO);
   EXPECT_EQ(Send(&dispatcher_, FUSE_READDIRPLUS, 42, ValidBody(FUSE_READDIRPLUS)).error(), EIO);
-  EXPECT_THAT(fs_.calls, testing::ElementsAre("readdirplus 42 0 0", "forget 100 1", "forget 101 1", "forget 102 1"));
+  EXPECT_THAT(fs_.calls, testing::ElementsAre("readdirplus 42 0 0", "take-back 100", "take-back 101", "take-back 102"));
 }
 
 // Valid requests of every kind with a few bytes changed, in sessions with and without all that can be granted.

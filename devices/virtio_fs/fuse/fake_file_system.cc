@@ -45,6 +45,7 @@ Result<fuse_entry_out> FakeFileSystem::Lookup(const RequestContext& ctx, NodeId 
   return RecordEntry(ctx, Call("lookup", parent, name));
 }
 void FakeFileSystem::Forget(NodeId node, uint64_t count) { calls.push_back(Call("forget", node, count)); }
+void FakeFileSystem::TakeBack(NodeId node) { calls.push_back(Call("take-back", node)); }
 Result<fuse_attr_out> FakeFileSystem::GetAttr(const RequestContext& ctx, NodeId node, std::optional<FileHandle> fh) {
   if (Errno e = Record(ctx, Call("getattr", node, fh ? absl::StrCat("fh ", fh->raw()) : "no fh")); !e.ok()) return e;
   fuse_attr_out out = {};

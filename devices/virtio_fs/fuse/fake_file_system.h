@@ -40,6 +40,7 @@ class FakeFileSystem : public FileSystem, public MappingHandler {
   void Destroy() override;
   Result<fuse_entry_out> Lookup(const RequestContext& ctx, NodeId parent, absl::string_view name) override;
   void Forget(NodeId node, uint64_t count) override;
+  void TakeBack(NodeId node) override;
   Result<fuse_attr_out> GetAttr(const RequestContext& ctx, NodeId node, std::optional<FileHandle> fh) override;
   Result<fuse_attr_out> SetAttr(const RequestContext& ctx, NodeId node, const fuse_setattr_in& in) override;
   Result<std::string> ReadLink(const RequestContext& ctx, NodeId node) override;

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,6 +31,9 @@ struct RequestContext {
   uid_t uid = 0;
   gid_t gid = 0;
   pid_t pid = 0;
+  // The device could not see the request yet at this moment: replies that it had given by then may have been read
+  // before the request was sent, later ones were in flight together with it. max(): nothing else was in flight.
+  std::chrono::steady_clock::time_point sent_after = std::chrono::steady_clock::time_point::max();
   // What a request that makes an inode brings besides.
   std::vector<SecurityLabel> labels;
   // The group of the parent directory, if it is one of the caller's supplementary groups (FUSE_CREATE_SUPP_GROUP).
@@ -72,6 +76,8 @@ class FileSystem {
 
   virtual Result<fuse_entry_out> Lookup(const RequestContext& ctx, NodeId parent, absl::string_view name) = 0;
   virtual void Forget(NodeId node, uint64_t count) = 0;
+  // The last reply that gave the client a lookup reference to the node did not reach it.
+  virtual void TakeBack(NodeId node) = 0;
   virtual Result<fuse_attr_out> GetAttr(const RequestContext& ctx, NodeId node, std::optional<FileHandle> fh) = 0;
   virtual Result<fuse_attr_out> SetAttr(const RequestContext& ctx, NodeId node, const fuse_setattr_in& in) = 0;
   virtual Result<std::string> ReadLink(const RequestContext& ctx, NodeId node) = 0;

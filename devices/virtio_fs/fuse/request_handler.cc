@@ -31,11 +31,16 @@ Errno ForFaultHandler(Errno error) { return error.value() == EAGAIN || error.val
 
 }  // namespace
 
-RequestHandler::RequestHandler(Dispatcher* dispatcher, const fuse_in_header& header, memory::IovReader* body,
+RequestHandler::RequestHandler(Dispatcher* dispatcher, const fuse_in_header& header,
+                               std::chrono::steady_clock::time_point sent_after, memory::IovReader* body,
                                memory::IovWriter* payload)
     : dispatcher_(dispatcher),
       fs_(dispatcher->fs_),
-      context_{.unique = header.unique, .uid = header.uid, .gid = header.gid, .pid = static_cast<pid_t>(header.pid)},
+      context_{.unique = header.unique,
+               .uid = header.uid,
+               .gid = header.gid,
+               .pid = static_cast<pid_t>(header.pid),
+               .sent_after = sent_after},
       node_(header.nodeid),
       body_left_(header.len - static_cast<uint32_t>(sizeof(header))),
       extensions_size_(uint32_t{header.total_extlen} * 8),
@@ -105,9 +110,9 @@ void RequestHandler::TakeBack() {
     in.fh = gift_.handle->raw();
     (void)fs_->Release(context_, gift_.opened, in);
   }
-  if (gift_.reference.raw() != 0) fs_->Forget(gift_.reference, 1);
+  if (gift_.reference.raw() != 0) fs_->TakeBack(gift_.reference);
   if (!entries_) return;
-  for (const NodeId node : entries_->References()) fs_->Forget(node, 1);
+  for (const NodeId node : entries_->References()) fs_->TakeBack(node);
 }
 
 Errno RequestHandler::Put(std::span<const std::byte> bytes) {

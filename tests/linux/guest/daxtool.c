@@ -2,22 +2,29 @@
 // inode flags and attributes, be somebody else, and listen to the power button. Static: it runs in an initramfs without
 // libraries.
 //
-//   daxtool statx FILE...            one line each: "FILE mode=OCTAL size=N dax=0|1"
-//   daxtool read FILE                reads all of it: "FILE bytes=N sum=N"
-//   daxtool mmap-read FILE OFF LEN   loads through MAP_SHARED: "FILE bytes=N sum=N"
-//   daxtool mmap-write FILE OFF TEXT stores through MAP_SHARED; TEXT stays within the file
-//   daxtool hold FILE                opens and maps FILE, then obeys standard input line by line until its end:
-//                                    "sum" prints as mmap-read of all of it, "write OFF TEXT" stores, "statx" as above
-//   daxtool getflags FILE...         one line each: "FILE flags=0xN xflags=0xN", by FS_IOC_GETFLAGS and
-//   FS_IOC_FSGETXATTR daxtool setflags FILE SET CLEAR  sets and clears FS_*_FL by FS_IOC_SETFLAGS daxtool setxflags
-//   FILE SET CLEAR sets and clears FS_XFLAG_* by FS_IOC_FSSETXATTR daxtool setxattr FILE NAME HEX   sets an extended
-//   attribute; HEX is its bytes daxtool getxattr FILE NAME       prints them: "FILE NAME=HEX" daxtool listxattr FILE
-//   one name per line daxtool tmpfile DIR TEXT FILE    O_TMPFILE in DIR, writes TEXT, linkat to FILE daxtool as UID GID
-//   COMMAND...    runs COMMAND with these ids and no supplementary group daxtool power-button             powers the
-//   machine off when the button is pressed
+//   daxtool statx FILE...              one line each: "FILE mode=OCTAL size=N dax=0|1"
+//   daxtool read FILE                  reads all of it: "FILE bytes=N sum=N"
+//   daxtool mmap-read FILE OFF LEN     loads through MAP_SHARED: "FILE bytes=N sum=N"
+//   daxtool mmap-write FILE OFF TEXT   stores through MAP_SHARED; TEXT stays within the file
+//   daxtool hold FILE                  opens and maps FILE, then obeys standard input line by line until its end:
+//                                      "sum" prints as mmap-read of all of it, "write OFF TEXT" stores, "statx" as
+//                                      above
+//   daxtool try FILE OPERATION...      what each comes to, in a process of its own: "OPERATION RESULT"; see attempt.c
+//   daxtool getflags FILE...           one line each: "FILE flags=0xN xflags=0xN", by FS_IOC_GETFLAGS and FSGETXATTR
+//   daxtool setflags FILE SET CLEAR    sets and clears FS_*_FL by FS_IOC_SETFLAGS
+//   daxtool setxflags FILE SET CLEAR   sets and clears FS_XFLAG_* by FS_IOC_FSSETXATTR
+//   daxtool setxattr FILE NAME HEX     sets an extended attribute; HEX is its bytes
+//   daxtool getxattr FILE NAME         prints them: "FILE NAME=HEX"
+//   daxtool listxattr FILE             one name per line
+//   daxtool tmpfile DIR TEXT FILE      O_TMPFILE in DIR, writes TEXT, linkat to FILE
+//   daxtool as UID GID COMMAND...      runs COMMAND with these ids and no supplementary group
+//   daxtool power-button               powers the machine off when the button is pressed
+//   daxtool say TEXT                   prints it
 //
 // The sum is that of the bytes, each times its offset + 1, modulo 2^64: swapped pages show.
 #define _GNU_SOURCE
+#include "tests/linux/guest/daxtool.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -39,17 +46,17 @@
 
 #define MAX_BUTTONS 16
 
-static int fail(const char* what, const char* name) {
+int fail(const char* what, const char* name) {
   printf("daxtool: %s %s: %s\n", what, name, strerror(errno));
   return 1;
 }
 
-static uint64_t add_to_sum(uint64_t sum, const volatile uint8_t* bytes, uint64_t offset, uint64_t length) {
+uint64_t add_to_sum(uint64_t sum, const volatile uint8_t* bytes, uint64_t offset, uint64_t length) {
   for (uint64_t i = 0; i < length; ++i) sum += bytes[i] * (offset + i + 1);
   return sum;
 }
 
-static int print_statx(int fd, const char* path, const char* name) {
+int print_statx(int fd, const char* path, const char* name) {
   struct statx st;
   if (statx(fd, path, *path ? 0 : AT_EMPTY_PATH, STATX_BASIC_STATS, &st) < 0) return fail("statx", name);
   printf("%s mode=%o size=%" PRIu64 " dax=%d\n", name, st.stx_mode & 07777, (uint64_t)st.stx_size,
@@ -74,23 +81,6 @@ static int read_all(const char* name) {
   return 0;
 }
 
-// The whole file, shared; writable unless it can only be read. NULL after a message.
-static uint8_t* map_file(const char* name, bool write, int* fd, uint64_t* size) {
-  *fd = open(name, write ? O_RDWR : O_RDONLY);
-  struct stat st;
-  if (*fd < 0 || fstat(*fd, &st) < 0) {
-    fail("open", name);
-    return NULL;
-  }
-  *size = (uint64_t)st.st_size;
-  void* bytes = mmap(NULL, *size, write ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, *fd, 0);
-  if (bytes == MAP_FAILED) {
-    fail("mmap", name);
-    return NULL;
-  }
-  return bytes;
-}
-
 static int mmap_read(const char* name, uint64_t offset, uint64_t length) {
   int fd;
   uint64_t size;
@@ -101,42 +91,6 @@ static int mmap_read(const char* name, uint64_t offset, uint64_t length) {
     return fail("mmap-read", name);
   }
   printf("%s bytes=%" PRIu64 " sum=%" PRIu64 "\n", name, length, add_to_sum(0, bytes + offset, offset, length));
-  return 0;
-}
-
-static int store(uint8_t* bytes, uint64_t size, const char* name, uint64_t offset, const char* text) {
-  uint64_t length = strlen(text);
-  if (offset > size || length > size - offset) {
-    errno = ERANGE;
-    return fail("mmap-write", name);
-  }
-  memcpy(bytes + offset, text, length);
-  return msync(bytes, size, MS_SYNC) < 0 ? fail("msync", name) : 0;
-}
-
-static int hold(const char* name) {
-  int fd;
-  uint64_t size;
-  uint8_t* bytes = map_file(name, true, &fd, &size);
-  if (bytes == NULL) return 1;
-  printf("%s held\n", name);
-  fflush(stdout);
-  char line[1024];
-  while (fgets(line, sizeof(line), stdin) != NULL) {
-    line[strcspn(line, "\n")] = 0;
-    char* rest;
-    if (strcmp(line, "sum") == 0) {
-      printf("%s bytes=%" PRIu64 " sum=%" PRIu64 "\n", name, size, add_to_sum(0, bytes, 0, size));
-    } else if (strcmp(line, "statx") == 0) {
-      print_statx(fd, "", name);
-    } else if (strncmp(line, "write ", 6) == 0) {
-      uint64_t offset = strtoull(line + 6, &rest, 0);
-      if (store(bytes, size, name, offset, *rest ? rest + 1 : rest) == 0) printf("%s written\n", name);
-    } else {
-      printf("daxtool: hold: what is '%s'?\n", line);
-    }
-    fflush(stdout);
-  }
   return 0;
 }
 
@@ -253,9 +207,15 @@ int main(int argc, char** argv) {
     int fd;
     uint64_t size;
     uint8_t* bytes = map_file(argv[2], true, &fd, &size);
-    return bytes == NULL ? 1 : store(bytes, size, argv[2], strtoull(argv[3], NULL, 0), argv[4]);
+    return bytes == NULL ? 1 : store_text(bytes, size, argv[2], strtoull(argv[3], NULL, 0), argv[4]);
   }
   if (strcmp(verb, "hold") == 0 && argc == 3) return hold(argv[2]);
+  if (strcmp(verb, "storm") == 0 && argc > 5) return storm(argv[2], argv[3], argv[4], argc - 5, argv + 5);
+  if (strcmp(verb, "play") == 0 && argc == 3) return play(argv[2]);
+  if (strcmp(verb, "fill") == 0 && argc == 5) {
+    return fill_file(argv[2], strtoull(argv[3], NULL, 0), strtoull(argv[4], NULL, 0));
+  }
+  if (strcmp(verb, "try") == 0 && argc > 3) return try_operations(argv[2], argc - 3, argv + 3);
   if (strcmp(verb, "getflags") == 0 && argc > 2) {
     int status = 0;
     for (int i = 2; i < argc; ++i) status |= get_flags(argv[i]);
@@ -274,6 +234,7 @@ int main(int argc, char** argv) {
     return run_as((uid_t)strtoul(argv[2], NULL, 0), (gid_t)strtoul(argv[3], NULL, 0), argv + 4);
   }
   if (strcmp(verb, "power-button") == 0 && argc == 2) return power_button();
+  if (strcmp(verb, "say") == 0 && argc == 3) return puts(argv[2]) < 0;
   printf("usage: daxtool VERB ... (see daxtool.c)\n");
   return 2;
 }
