@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/units.h"
+#include "devices/virtio_fs/dax/convergence.h"
 #include "devices/virtio_fs/dax/policy.h"
 #include "devices/virtio_fs/dax/policy_override.h"
 #include "devices/virtio_fs/dax/policy_store.h"
@@ -48,32 +49,8 @@ struct PolicyChange {
   absl::Duration attribute_timeout;
 };
 
-// Why a live file does not have the state that the policy wants yet (docs/dax.md).
-enum class Convergence {
-  kConverged,
-  kAttributesCached,  // the guest may still trust attributes that it has
-  kChangesOnNextUse,  // not open: its next use changes it
-  kNoticedHeldOpen,   // the guest has heard; the state changes after the last close
-  kNoticedStillHeld,  // the guest has heard, nothing is open, but the inode lives
-  kUnknown,           // what the guest was told is not known
-};
-
-// Of live regular files.
-struct ConvergenceCounts {
-  uint64_t converged = 0;
-  uint64_t attributes_cached = 0;
-  uint64_t changes_on_next_use = 0;
-  uint64_t noticed_held_open = 0;
-  uint64_t noticed_still_held = 0;
-  uint64_t unknown = 0;
-  uint64_t generation = 0;      // the policy generation that they were counted under
-  absl::Duration longest_wait;  // until the last of the cached attributes runs out
-
-  // Nothing is left that only waiting, or a close, would change.
-  bool settled() const {
-    return attributes_cached == 0 && noticed_held_open == 0 && noticed_still_held == 0 && unknown == 0;
-  }
-};
+using dax::Convergence;
+using dax::ConvergenceCounts;
 
 // A node that the guest holds a lookup reference to, and that is a regular file.
 struct LiveFile {

@@ -29,24 +29,6 @@ control::MountMode ToMountMode(fuse::ClientDaxMode mode) {
   return control::MountMode::kNotMounted;
 }
 
-control::Convergence ToControl(dax::Convergence state) {
-  switch (state) {
-    case dax::Convergence::kConverged:
-      return control::Convergence::kConverged;
-    case dax::Convergence::kAttributesCached:
-      return control::Convergence::kAttributesCached;
-    case dax::Convergence::kChangesOnNextUse:
-      return control::Convergence::kChangesOnNextUse;
-    case dax::Convergence::kNoticedHeldOpen:
-      return control::Convergence::kNoticedHeldOpen;
-    case dax::Convergence::kNoticedStillHeld:
-      return control::Convergence::kNoticedStillHeld;
-    case dax::Convergence::kUnknown:
-      break;
-  }
-  return control::Convergence::kUnknown;
-}
-
 control::LiveFile ToControl(const std::string& tag, virtio_fs::LiveFile file) {
   control::LiveFile out;
   out.share_tag = tag;
@@ -59,8 +41,8 @@ control::LiveFile ToControl(const std::string& tag, virtio_fs::LiveFile file) {
   out.overridden = file.report.policy.overridden;
   out.told_dax = file.report.told_dax;
   out.told_generation = file.report.told_generation;
-  out.convergence = ToControl(file.report.convergence.what);
-  out.attributes_left = absl::FromChrono(file.report.convergence.attributes_left);
+  out.convergence = file.report.convergence.what;
+  out.attributes_left = file.report.convergence.attributes_left;
   out.open = file.open;
   out.mapped_chunks = file.use.chunks;
   out.setup_mappings = file.report.setup_mappings;
@@ -166,26 +148,15 @@ absl::StatusOr<control::Explanation> Machine::Explain(const control::FileRef& fi
   out.live = true;
   out.node_id = found.live->node.raw();
   out.told_dax = report.told_dax;
-  out.convergence = ToControl(report.convergence.what);
-  out.attributes_left = absl::FromChrono(report.convergence.attributes_left);
+  out.convergence = report.convergence.what;
+  out.attributes_left = report.convergence.attributes_left;
   return out;
 }
 
 absl::StatusOr<control::ConvergenceCounts> Machine::GetConvergence(const std::string& share_tag) const {
   ASSIGN_OR_RETURN(const std::vector<const Share*> shares, SelectShares(share_tag));
-  control::ConvergenceCounts counts;
-  // Decisions under a later generation may be among them; the next count then shows that one.
-  counts.generation = policy_.generation();
-  for (const Share* share : shares) {
-    const dax::ConvergenceCounts of_share = share->device->CountConvergence();
-    counts.converged += of_share.converged;
-    counts.attributes_cached += of_share.attributes_cached;
-    counts.changes_on_next_use += of_share.changes_on_next_use;
-    counts.noticed_held_open += of_share.noticed_held_open;
-    counts.noticed_still_held += of_share.noticed_still_held;
-    counts.unknown += of_share.unknown;
-    counts.longest_wait = std::max(counts.longest_wait, absl::FromChrono(of_share.longest_left));
-  }
+  control::ConvergenceCounts counts{.generation = policy_.generation()};
+  for (const Share* share : shares) counts.Add(share->device->CountConvergence());
   return counts;
 }
 

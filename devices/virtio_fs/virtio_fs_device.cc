@@ -148,6 +148,7 @@ absl::StatusOr<std::unique_ptr<VirtioFsDevice>> VirtioFsDevice::Create(const Vir
 VirtioFsDevice::VirtioFsDevice(const VirtioFsOptions& options, const dax::PolicyStore* policy,
                                std::unique_ptr<dax::Window> window)
     : options_(options),
+      policy_(policy),
       config_(MakeConfigSpace(options.tag, options.num_request_queues)),
       window_(std::move(window)) {}
 
@@ -238,7 +239,8 @@ std::vector<LiveFile> VirtioFsDevice::ListFiles() const {
 }
 
 dax::ConvergenceCounts VirtioFsDevice::CountConvergence() const {
-  dax::ConvergenceCounts counts;
+  // Decisions under a later generation may be among them; the next count then shows that one.
+  dax::ConvergenceCounts counts{.generation = policy_->generation()};
   fs_->VisitLiveFiles([&](fs::Inode& inode) {
     const bool open = inode.open_handles.load(std::memory_order_relaxed) != 0;
     const auto path = [&] { return fs_->PathOf(inode); };

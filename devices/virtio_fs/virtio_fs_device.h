@@ -132,6 +132,7 @@ class VirtioFsDevice final : public virtio::VirtioDevice {
   VirtioFsDevice(const VirtioFsOptions& options, const dax::PolicyStore* policy, std::unique_ptr<dax::Window> window);
 
   const VirtioFsOptions options_;
+  const dax::PolicyStore* const policy_;
   const virtio_fs_config config_;
   // Each uses the ones above it; they go in the reverse order.
   const std::unique_ptr<dax::Window> window_;

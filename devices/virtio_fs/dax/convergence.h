@@ -2,8 +2,9 @@
 #ifndef DAXVMM_DEVICES_VIRTIO_FS_DAX_CONVERGENCE_H_
 #define DAXVMM_DEVICES_VIRTIO_FS_DAX_CONVERGENCE_H_
 
-#include <chrono>
 #include <cstdint>
+
+#include "absl/time/time.h"
 
 namespace daxvmm::dax {
 
@@ -20,10 +21,11 @@ enum class Convergence {
 
 struct ConvergenceState {
   Convergence what = Convergence::kConverged;
-  std::chrono::milliseconds attributes_left{0};  // with kAttributesCached: to the time-out
+  absl::Duration attributes_left;  // with kAttributesCached: to the time-out
   bool operator==(const ConvergenceState&) const = default;
 };
 
+// Of live regular files.
 struct ConvergenceCounts {
   uint64_t converged = 0;
   uint64_t attributes_cached = 0;
@@ -31,9 +33,16 @@ struct ConvergenceCounts {
   uint64_t noticed_held_open = 0;
   uint64_t noticed_still_held = 0;
   uint64_t unknown = 0;
-  std::chrono::milliseconds longest_left{0};  // of the attributes that are cached
+  uint64_t generation = 0;      // the policy generation that they were counted under
+  absl::Duration longest_wait;  // until the last of the cached attributes runs out
 
+  // Nothing is left that only waiting, or a close, would change.
+  bool settled() const {
+    return attributes_cached == 0 && noticed_held_open == 0 && noticed_still_held == 0 && unknown == 0;
+  }
   void Add(const ConvergenceState& state);
+  // The counts of another share; the generation stays.
+  void Add(const ConvergenceCounts& other);
 };
 
 }  // namespace daxvmm::dax

@@ -65,30 +65,6 @@ class Placed {
 
 }  // namespace
 
-void ConvergenceCounts::Add(const ConvergenceState& state) {
-  switch (state.what) {
-    case Convergence::kConverged:
-      ++converged;
-      break;
-    case Convergence::kAttributesCached:
-      ++attributes_cached;
-      longest_left = std::max(longest_left, state.attributes_left);
-      break;
-    case Convergence::kChangesOnNextUse:
-      ++changes_on_next_use;
-      break;
-    case Convergence::kNoticedHeldOpen:
-      ++noticed_held_open;
-      break;
-    case Convergence::kNoticedStillHeld:
-      ++noticed_still_held;
-      break;
-    case Convergence::kUnknown:
-      ++unknown;
-      break;
-  }
-}
-
 InodeStates::InodeStates(InodeStatesOptions options, const PolicyStore* policy, Window* window)
     : options_(std::move(options)), policy_(policy), window_(window) {}
 
@@ -416,7 +392,8 @@ ConvergenceState InodeStates::Converged(const InodeRecord& record, bool dax, boo
   }
   const std::chrono::milliseconds since(static_cast<uint32_t>(NowMilliseconds() - record.attributes_at));
   if (since >= options_.attribute_timeout) return {.what = Convergence::kChangesOnNextUse};
-  return {.what = Convergence::kAttributesCached, .attributes_left = options_.attribute_timeout - since};
+  return {.what = Convergence::kAttributesCached,
+          .attributes_left = absl::FromChrono(options_.attribute_timeout - since)};
 }
 
 PolicyAnswer InodeStates::AnswerOf(const PolicySnapshot& policy, const Decision& decision) {

@@ -217,14 +217,14 @@ TEST_F(InodeStatesTest, AFlipAndItsStates) {
   EXPECT_EQ(What(), Convergence::kConverged);
   Set(Named("never"));
   EXPECT_EQ(What(), Convergence::kAttributesCached);
-  EXPECT_LE(State().attributes_left, kTimeout);
-  EXPECT_GT(State().attributes_left, kTimeout - std::chrono::milliseconds(10));
+  EXPECT_LE(State().attributes_left, absl::FromChrono(kTimeout));
+  EXPECT_GT(State().attributes_left, absl::FromChrono(kTimeout) - absl::Milliseconds(10));
   Pass(kTimeout / 2);
   EXPECT_EQ(What(), Convergence::kAttributesCached);
-  EXPECT_LE(State().attributes_left, kTimeout / 2);
+  EXPECT_LE(State().attributes_left, absl::FromChrono(kTimeout) / 2);
   Pass(kTimeout / 2);
   EXPECT_EQ(What(), Convergence::kChangesOnNextUse);
-  EXPECT_EQ(State().attributes_left.count(), 0);
+  EXPECT_EQ(State().attributes_left, absl::ZeroDuration());
 
   EXPECT_EQ(Flags({.size = 32768}), 0u);  // the next use asks
   EXPECT_EQ(What(2, /*open=*/true), Convergence::kNoticedHeldOpen);
