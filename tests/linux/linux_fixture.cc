@@ -18,6 +18,7 @@ absl::Status LinuxTest::boot_status_ = absl::OkStatus();
 v1::SetPolicyRequest LinuxTest::initial_policy_;
 std::string LinuxTest::share_dir_;
 std::vector<LinuxTest::OtherShare> LinuxTest::other_shares_;
+std::vector<LinuxTest::NamedShare> LinuxTest::named_shares_;
 
 std::string GuestPath(const std::string& name) { return absl::StrCat(kMountPoint, "/", name); }
 
@@ -26,16 +27,27 @@ absl::Status LinuxTest::MakeShares(GuestOptions* options) {
   share_dir_ = absl::StrCat(environment.workdir, "/share");
   mkdir(share_dir_.c_str(), 0755);
   for (const TestFile& file : kFiles) RETURN_IF_ERROR(WriteFile(HostPath(file.name), file.size));
-  options->shares = {absl::StrCat("path=", share_dir_, ",tag=", kTag, ",dax-window=64M"),
-                     absl::StrCat("path=", share_dir_, ",tag=", kReadOnlyTag, ",dax-window=16M,readonly")};
+  const auto add = [&](const std::string& tag, const std::string& mount_point, const std::string& dir,
+                       const std::string& more) {
+    mkdir(dir.c_str(), 0755);
+    options->shares.push_back(absl::StrCat("path=", dir, ",tag=", tag, ",", more));
+    named_shares_.push_back({tag, mount_point, dir});
+  };
+  const auto add_own = [&](const std::string& tag, const std::string& mount_point, const std::string& more) {
+    add(tag, mount_point, absl::StrCat(environment.workdir, "/", tag), more);
+  };
+  add(kTag, kMountPoint, share_dir_, "dax-window=64M");
+  add(kReadOnlyTag, kReadOnlyMountPoint, share_dir_, "dax-window=16M,readonly");
+  add_own(kPatientTag, kPatientMountPoint,
+          absl::StrCat("dax-window=16M,attr-timeout=", kPatientSeconds, ",entry-timeout=", kPatientSeconds));
+  add_own(kQuotaTag, kQuotaMountPoint,
+          absl::StrCat("dax-window=16M,dax-quota=", kQuotaChunks * kChunk));
+  add_own(kForgetfulTag, kForgetfulMountPoint, "dax-window=8M,policy=inode,dax-hint=memory");
   if (!environment.ext4_dir.empty()) {
-    const auto add = [&](const std::string& tag, const std::string& more) {
-      const std::string dir = absl::StrCat(environment.ext4_dir, "/", tag);
-      mkdir(dir.c_str(), 0755);
-      options->shares.push_back(absl::StrCat("path=", dir, ",tag=", tag, ",dax-window=16M,policy=inode", more));
-    };
-    add(kFlagsTag, ",dax-hint=host");
-    add(kHintsTag, "");
+    add(kFlagsTag, kFlagsMountPoint, absl::StrCat(environment.ext4_dir, "/", kFlagsTag),
+        "dax-window=16M,policy=inode,dax-hint=host");
+    add(kHintsTag, kHintsMountPoint, absl::StrCat(environment.ext4_dir, "/", kHintsTag),
+        "dax-window=16M,policy=inode");
   }
   while (options->shares.size() < vmm::layout::kMaxVirtioDevices) {
     const size_t number = options->shares.size();
@@ -89,6 +101,13 @@ void LinuxTest::TearDown() {
   EXPECT_EQ(window->mount_mode(), v1::MOUNT_MODE_NOT_MOUNTED);
   EXPECT_EQ(window->mapped_chunks(), 0u);
   EXPECT_EQ(window->rejected(), 0u) << "Linux sends no mapping request that may be refused";
+}
+
+std::string LinuxTest::HostDir(const std::string& tag) {
+  for (const NamedShare& share : named_shares_) {
+    if (share.tag == tag) return share.host_dir;
+  }
+  return "";
 }
 
 std::string LinuxTest::HostPath(const std::string& name) { return absl::StrCat(share_dir_, "/", name); }

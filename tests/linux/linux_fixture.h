@@ -24,6 +24,15 @@ inline constexpr char kHintsTag[] = "hints";
 inline constexpr char kHintsMountPoint[] = "/mnt/hints";
 inline constexpr char kReadOnlyTag[] = "readonly";  // the same files as in kTag, not to be written
 inline constexpr char kReadOnlyMountPoint[] = "/mnt/readonly";
+// Directories of their own, with a window.
+inline constexpr char kPatientTag[] = "patient";  // names and attributes may be trusted for kPatientSeconds
+inline constexpr char kPatientMountPoint[] = "/mnt/patient";
+inline constexpr int kPatientSeconds = 600;
+inline constexpr char kQuotaTag[] = "quota";  // files are made DAX for kQuotaChunks chunks of 8
+inline constexpr char kQuotaMountPoint[] = "/mnt/quota";
+inline constexpr uint64_t kQuotaChunks = 4;
+inline constexpr char kForgetfulTag[] = "forgetful";  // keeps the DAX hint in memory; its policy is the hint
+inline constexpr char kForgetfulMountPoint[] = "/mnt/forgetful";
 inline constexpr char kManyMountPoint[] = "/mnt/many";  // below it, by their tags, the others
 inline constexpr uint64_t kChunk = 2 << 20;             // what one SETUPMAPPING of Linux maps
 
@@ -58,11 +67,20 @@ class LinuxTest : public testing::Test {
     std::string host_dir;
   };
   static const std::vector<OtherShare>& other_shares() { return other_shares_; }
+  // Those that are there for what they do.
+  struct NamedShare {
+    std::string tag;
+    std::string mount_point;
+    std::string host_dir;
+  };
+  static const std::vector<NamedShare>& named_shares() { return named_shares_; }
 
   // `option` is what follows -o; empty for none.
   static absl::Status Mount(const std::string& option, const std::string& tag = kTag,
                             const std::string& mount_point = kMountPoint);
   static absl::Status Read(const TestFile& file);
+  // Where one of named_shares lies on the host.
+  static std::string HostDir(const std::string& tag);
   // Of a file that the guest has read once, as a whole, since its in-core inode was made.
   static void ExpectDax(const TestFile& file, bool dax);
   static void ExpectTold(const TestFile& file, bool dax);
@@ -92,6 +110,7 @@ class LinuxTest : public testing::Test {
   static v1::SetPolicyRequest initial_policy_;
   static std::string share_dir_;
   static std::vector<OtherShare> other_shares_;
+  static std::vector<NamedShare> named_shares_;
 };
 
 }  // namespace daxvmm::linux_test

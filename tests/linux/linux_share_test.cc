@@ -29,15 +29,8 @@ TEST_F(LinuxTest, AsManySharesAsAMachineCanHaveServeEachItsOwn) {
     absl::StrAppend(&mounts, "mkdir -p ", kManyMountPoint, "/", share.tag, "; mount -t virtiofs ", share.tag, " ",
                     kManyMountPoint, "/", share.tag, "; ");
   }
-  size_t others = 2;  // kTag and kReadOnlyTag
-  ASSERT_OK(Mount("dax=inode"));
-  ASSERT_OK(Mount("dax=inode", kReadOnlyTag, kReadOnlyMountPoint));
-  if (!TestEnvironment().ext4_dir.empty()) {
-    ASSERT_OK(Mount("dax=inode", kFlagsTag, kFlagsMountPoint));
-    ASSERT_OK(Mount("dax=inode", kHintsTag, kHintsMountPoint));
-    others += 2;
-  }
-  ASSERT_EQ(other_shares().size() + others, vmm::layout::kMaxVirtioDevices);
+  for (const NamedShare& share : named_shares()) ASSERT_OK(Mount("dax=inode", share.tag, share.mount_point));
+  ASSERT_EQ(other_shares().size() + named_shares().size(), vmm::layout::kMaxVirtioDevices);
   ASSERT_OK(StatusOf(guest().Check(absl::StrCat("(", mounts, ")"))));
   const absl::StatusOr<std::string> mounted = guest().Check("grep -c virtiofs /proc/mounts");
   ASSERT_OK(StatusOf(mounted));

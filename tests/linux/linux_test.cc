@@ -135,7 +135,7 @@ TEST_F(LinuxTest, FlipIsNotSeenByAnOpenFileAndIsInForceAfterItsLastClose) {
   EXPECT_TRUE(open->host.told_dax());
   EXPECT_EQ(open->host.setup_mappings(), 1u);
 
-  const absl::StatusOr<v1::SetPolicyResponse> changed = control().SetNamedPolicy("never");
+  const absl::StatusOr<uint64_t> changed = control().SetNamedPolicy("never");
   ASSERT_OK(StatusOf(changed));
   ASSERT_OK(WaitForFreshAttributes(kLargeFile.name, 0640));
   // The guest has noticed. What is open goes on as it was: the rest of the file comes through new mappings.
@@ -144,7 +144,7 @@ TEST_F(LinuxTest, FlipIsNotSeenByAnOpenFileAndIsInForceAfterItsLastClose) {
   ASSERT_OK(StatusOf(noticed));
   EXPECT_TRUE(noticed->guest_dax);
   EXPECT_TRUE(noticed->host.told_dax());
-  EXPECT_LT(noticed->host.told_generation(), changed->generation());
+  EXPECT_LT(noticed->host.told_generation(), *changed);
   EXPECT_FALSE(noticed->host.decision_dax());
   EXPECT_EQ(noticed->host.setup_mappings(), Chunks(kLargeFile.size));
   EXPECT_EQ(noticed->host.reads(), 0u);
@@ -156,7 +156,7 @@ TEST_F(LinuxTest, FlipIsNotSeenByAnOpenFileAndIsInForceAfterItsLastClose) {
   ASSERT_OK(StatusOf(reopened));
   EXPECT_FALSE(reopened->guest_dax);
   EXPECT_FALSE(reopened->host.told_dax());
-  EXPECT_EQ(reopened->host.told_generation(), changed->generation());
+  EXPECT_EQ(reopened->host.told_generation(), *changed);
   EXPECT_EQ(reopened->host.mapped_chunks(), 0u);
   EXPECT_GT(reopened->host.reads(), 0u);
   chmod(HostPath(kLargeFile.name).c_str(), 0644);
