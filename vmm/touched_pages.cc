@@ -6,11 +6,13 @@
 #include <optional>
 
 #include "vmm/memory_operands.h"
+#include "vmm/page_walk.h"
 
 namespace daxvmm::vmm {
 namespace {
 
 constexpr uint64_t kEferLongModeActive = 1 << 10;
+constexpr uint64_t kCr4La57 = 1 << 12;
 
 uint64_t NextPage(uint64_t linear) { return (linear / kPageSize.raw() + 1) * kPageSize.raw(); }
 
@@ -18,6 +20,12 @@ std::optional<CodeSize> CodeSizeOf(const kvm_sregs& sregs) {
   if ((sregs.efer & kEferLongModeActive) != 0 && sregs.cs.l != 0) return CodeSize::k64;
   if (sregs.cs.db != 0) return CodeSize::k32;
   return std::nullopt;
+}
+
+std::optional<GuestPhysAddr> Translate(KvmVcpu* vcpu, const memory::GuestMemory& memory, const kvm_sregs& sregs,
+                                       uint64_t linear) {
+  if ((sregs.efer & kEferLongModeActive) == 0) return vcpu->Translate(linear);
+  return WalkPageTables(memory, {.cr3 = sregs.cr3, .five_levels = (sregs.cr4 & kCr4La57) != 0}, linear);
 }
 
 AddressContext ContextOf(const kvm_regs& regs, const kvm_sregs& sregs, CodeSize code) {
@@ -46,7 +54,7 @@ std::vector<TouchedPage> FindTouchedPages(KvmVcpu* vcpu, const memory::GuestMemo
   size_t got = 0;
   while (got < code.size()) {
     const uint64_t linear = first + got;
-    const std::optional<GuestPhysAddr> at = vcpu->Translate(linear);
+    const std::optional<GuestPhysAddr> at = Translate(vcpu, memory, *sregs, linear);
     if (!at.has_value()) break;
     pages.push_back({.at = *at, .may_store = false, .perhaps = got != 0});
     const size_t length = std::min<uint64_t>(code.size() - got, NextPage(linear) - linear);
@@ -60,7 +68,7 @@ std::vector<TouchedPage> FindTouchedPages(KvmVcpu* vcpu, const memory::GuestMemo
   for (const MemoryOperand& operand : *operands) {
     const uint64_t last = operand.linear + (operand.size - 1);
     for (uint64_t linear = operand.linear;; linear = NextPage(linear)) {
-      const std::optional<GuestPhysAddr> at = vcpu->Translate(linear);
+      const std::optional<GuestPhysAddr> at = Translate(vcpu, memory, *sregs, linear);
       if (at.has_value()) {
         pages.push_back({.at = *at, .may_store = operand.may_store, .perhaps = linear != operand.linear});
       }
