@@ -40,14 +40,12 @@ absl::Status LinuxTest::MakeShares(GuestOptions* options) {
   add(kReadOnlyTag, kReadOnlyMountPoint, share_dir_, "dax-window=16M,readonly");
   add_own(kPatientTag, kPatientMountPoint,
           absl::StrCat("dax-window=16M,attr-timeout=", kPatientSeconds, ",entry-timeout=", kPatientSeconds));
-  add_own(kQuotaTag, kQuotaMountPoint,
-          absl::StrCat("dax-window=16M,dax-quota=", kQuotaChunks * kChunk));
+  add_own(kQuotaTag, kQuotaMountPoint, absl::StrCat("dax-window=16M,dax-quota=", kQuotaChunks * kChunk));
   add_own(kForgetfulTag, kForgetfulMountPoint, "dax-window=8M,policy=inode,dax-hint=memory");
   if (!environment.ext4_dir.empty()) {
     add(kFlagsTag, kFlagsMountPoint, absl::StrCat(environment.ext4_dir, "/", kFlagsTag),
         "dax-window=16M,policy=inode,dax-hint=host");
-    add(kHintsTag, kHintsMountPoint, absl::StrCat(environment.ext4_dir, "/", kHintsTag),
-        "dax-window=16M,policy=inode");
+    add(kHintsTag, kHintsMountPoint, absl::StrCat(environment.ext4_dir, "/", kHintsTag), "dax-window=16M,policy=inode");
   }
   while (options->shares.size() < vmm::layout::kMaxVirtioDevices) {
     const size_t number = options->shares.size();

@@ -1,6 +1,6 @@
-// Ring 5: the host truncates files while the guest has them mapped (ADR 0008). The guest hears of it when its attributes
-// run out, and in between touches what has nothing behind it on the host: the machine lives, no byte is wrong, and what
-// was done about it is counted.
+// Ring 5: the host truncates files while the guest has them mapped (ADR 0008). The guest hears of it when its
+// attributes run out, and in between touches what has nothing behind it on the host: the machine lives, no byte is
+// wrong, and what was done about it is counted.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -59,16 +59,20 @@ class HostWork {
   std::thread thread_;
 };
 
-// The pattern in place, without a truncation.
-bool Refill(const std::string& path, uint64_t size) {
-  UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+std::string Pattern(uint64_t size) {
   std::string bytes(size, '\0');
   for (uint64_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(PatternByte(i));
-  return fd.valid() && pwrite(fd.get(), bytes.data(), size, 0) == static_cast<ssize_t>(size);
+  return bytes;
 }
 
-// `output` is daxtool storm's: a line for each role. EIO and the like are what a read or write of a page that is gone may
-// come to; the machine's end, a hang or a wrong byte are not.
+// In place, without a truncation.
+bool WriteOver(const std::string& path, const std::string& bytes) {
+  UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  return fd.valid() && pwrite(fd.get(), bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size());
+}
+
+// `output` is daxtool storm's: a line for each role. EIO and the like are what a read or write of a page that is gone
+// may come to; the machine's end, a hang or a wrong byte are not.
 void ExpectNoWrongByte(const std::string& output, size_t roles) {
   const std::vector<std::string> lines = absl::StrSplit(output, '\n');
   EXPECT_EQ(lines.size(), roles) << output;
@@ -94,12 +98,13 @@ TEST_F(LinuxTest, AStormOfTruncationsOnTheHostLeavesNoWrongByte) {
   ASSERT_OK(Mount("dax=inode"));
   const absl::StatusOr<v1::Window> before = WindowOf(*machine_, kTag);
   ASSERT_OK(StatusOf(before));
-  HostWork truncater([&path](uint64_t round) {
+  const std::string pattern = Pattern(kStormSize);
+  HostWork truncater([&](uint64_t round) {
     if (truncate(path.c_str(), static_cast<off_t>(round * 1234567 % kStormSize)) != 0) return false;
-    return round % 8 != 0 || WriteFile(path, kStormSize).ok();
+    return round % 8 != 0 || WriteOver(path, pattern);
   });
-  const absl::StatusOr<CommandResult> storm = guest().Run(absl::StrCat(
-      "daxtool storm ", GuestPath("host-storm"), " ", kStormSize, " 5s load read store write append"));
+  const absl::StatusOr<CommandResult> storm = guest().Run(
+      absl::StrCat("daxtool storm ", GuestPath("host-storm"), " ", kStormSize, " 5s load read store write append"));
   truncater.Join();
   ASSERT_OK(StatusOf(storm));
   EXPECT_FALSE(truncater.failed());
@@ -137,8 +142,8 @@ TEST_F(LinuxTest, AHostThatRotatesByCopyingAndTruncatingLeavesWritersAlive) {
     const ssize_t got = pread(from.get(), bytes.data(), bytes.size(), 0);
     return got >= 0 && write(to.get(), bytes.data(), static_cast<size_t>(got)) == got && ftruncate(from.get(), 0) == 0;
   });
-  const absl::StatusOr<CommandResult> storm = guest().Run(absl::StrCat(
-      "daxtool storm ", GuestPath("log"), " ", kStormSize, " 5s append append-zeros load read write"));
+  const absl::StatusOr<CommandResult> storm = guest().Run(
+      absl::StrCat("daxtool storm ", GuestPath("log"), " ", kStormSize, " 5s append append-zeros load read write"));
   rotation.Join();
   ASSERT_OK(StatusOf(storm));
   EXPECT_FALSE(rotation.failed());
@@ -188,7 +193,7 @@ TEST_F(LinuxTest, WhatTheHostCutOffReadsAsZerosTakesStoresAndComesBack) {
   EXPECT_EQ(stored->files_extended(), cut->files_extended() + 1);
 
   // The host makes it whole again; no mapping is asked for anew.
-  ASSERT_TRUE(Refill(path, kSize));
+  ASSERT_TRUE(WriteOver(path, Pattern(kSize)));
   seen = AskHolder(absl::StrCat("check 0 ", kSize));
   for (int i = 0; i < 100 && seen.ok() && !absl::StrContains(*seen, " zeros=0 "); ++i) {
     seen = AskHolder(absl::StrCat("check 0 ", kSize));  // the host's watch runs beside

@@ -1,10 +1,12 @@
 #include "tests/linux/machine.h"
 
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <utility>
 
 #include "absl/flags/flag.h"
@@ -84,11 +86,28 @@ absl::StatusOr<Machine> StartMachine(const Environment& environment, GuestOption
         control::Client::Connect(options.control_socket, kControlDeadline);
     if (client.ok()) {
       machine.control = *std::move(client);
+      machine.control_socket = options.control_socket;
       return machine;
     }
     if (absl::Now() >= until) return client.status();
     absl::SleepFor(kPollInterval);
   }
+}
+
+absl::StatusOr<HostResult> RunDaxvmmctl(const Environment& environment, const Machine& machine,
+                                        const std::string& arguments) {
+  const std::string program =
+      absl::StrCat(environment.daxvmm.substr(0, environment.daxvmm.rfind('/') + 1), "daxvmmctl");
+  if (access(program.c_str(), X_OK) != 0) return ErrnoStatus(errno, program);
+  const std::string line = absl::StrCat(program, " --control ", machine.control_socket, " ", arguments, " 2>&1");
+  FILE* const pipe = popen(line.c_str(), "re");
+  if (pipe == nullptr) return ErrnoStatus(errno, "popen");
+  HostResult result;
+  char buffer[4096];
+  for (size_t got; (got = fread(buffer, 1, sizeof(buffer), pipe)) > 0;) result.output.append(buffer, got);
+  const int status = pclose(pipe);
+  result.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return result;
 }
 
 absl::StatusOr<std::optional<v1::LiveFile>> FindFile(Machine& machine, const std::string& tag,

@@ -33,11 +33,21 @@ inline constexpr uint64_t kSizeThreshold = 32 * 1024;  // of the default policy;
 struct Machine {
   std::unique_ptr<LinuxGuest> guest;
   std::unique_ptr<control::Client> control;
+  std::string control_socket;
 };
 // `options` says all but the paths and the control socket, which come from `environment`.
 absl::StatusOr<Machine> BootMachine(const Environment& environment, GuestOptions options);
 // The same, but without waiting for the guest: see LinuxGuest::Start.
 absl::StatusOr<Machine> StartMachine(const Environment& environment, GuestOptions options);
+
+// What a host program printed, both outputs, and how it ended.
+struct HostResult {
+  int status = 0;  // -1 if a signal ended it
+  std::string output;
+};
+// Runs `daxvmmctl` of the environment's directory on the machine's socket.
+absl::StatusOr<HostResult> RunDaxvmmctl(const Environment& environment, const Machine& machine,
+                                        const std::string& arguments);
 
 // nullopt if the guest does not hold the file.
 absl::StatusOr<std::optional<v1::LiveFile>> FindFile(Machine& machine, const std::string& tag, const std::string& path);

@@ -308,6 +308,25 @@ TEST_F(PassthroughFsTest, PageWriteBackThroughAnAppendHandleKeepsItsOffset) {
   EXPECT_EQ(fs_->GetAttr(kRoot, a, std::nullopt)->attr.size, 10u);
 }
 
+TEST_F(PassthroughFsTest, AnAppendIsSeenToEndWhereTheGuestTakesItToEndThoughTheHostHasTruncatedTheFile) {
+  HostFile("a", 100);
+  const NodeId a(Look("a").nodeid);
+  const uint64_t fh = OpenFile(a, O_RDWR | O_APPEND);
+  ASSERT_EQ(truncate((dir_ + "/a").c_str(), 0), 0);
+  std::string bytes(4, 'x');
+  memory::IoVecs source;
+  source.iov = {{bytes.data(), bytes.size()}};
+  memory::IovReader reader(source);
+  fuse_write_in in = {};
+  in.fh = fh;
+  in.offset = 100;
+  in.size = 4;
+  in.flags = O_RDWR | O_APPEND;
+  ASSERT_EQ(*fs_->Write(kRoot, a, in, &reader), 4u);
+  EXPECT_EQ(observer_.grown.back(), Grown(a, 104));
+  EXPECT_EQ(fs_->GetAttr(kRoot, a, std::nullopt)->attr.size, 4u);
+}
+
 TEST_F(PassthroughFsTest, UnusableGuestMemoryIsEfault) {
   HostFile("a", 100);
   const NodeId a(Look("a").nodeid);

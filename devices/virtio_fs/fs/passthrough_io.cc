@@ -145,9 +145,10 @@ Result<size_t> PassthroughFs::Write(const RequestContext& ctx, NodeId node, cons
     left = Behind(left, static_cast<size_t>(n));
   }
   if (done == 0 && !error.ok()) return error;
+  // The client counts from where it took the end to be, also where the host has truncated the file meanwhile.
   uint64_t end = in.offset + done;
   struct stat st;
-  if (append && fstat((*handle)->fd(), &st) == 0) end = static_cast<uint64_t>(st.st_size);
+  if (append && fstat((*handle)->fd(), &st) == 0) end = std::max(end, static_cast<uint64_t>(st.st_size));
   if (done != 0) NoteSize(inode, end);
   return done;
 }
