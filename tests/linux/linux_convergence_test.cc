@@ -172,20 +172,20 @@ TEST_F(LinuxTest, DaxvmmctlWaitsUntilTheGuestHasFollowed) {
   ASSERT_OK(Mount("dax=inode"));
   ASSERT_OK(Read(kLargeFile));
   // Idle: it does not wait for a use.
-  std::string output = Ctl(*machine_, "policy set never --wait --timeout 60s", 0);
+  std::string output = Ctl(*machine_, "policy set never --wait --timeout 60", 0);
   EXPECT_TRUE(absl::StrContains(output, "Settled: generation ")) << output;
   EXPECT_TRUE(absl::StrContains(output, "1 on next use")) << output;
   ASSERT_OK(WaitForDax(*machine_, kLargeFile.name, false));
-  output = Ctl(*machine_, "watch --timeout 60s", 0);
+  output = Ctl(*machine_, "watch --timeout 60", 0);
   EXPECT_TRUE(absl::StrContains(output, "1 converged")) << output;
   // Held open: it gives up when told to.
   ASSERT_OK(Hold(kLargeFile.name));
-  output = Ctl(*machine_, "policy set always --wait --timeout 4s", 3);
+  output = Ctl(*machine_, "policy set always --wait --timeout 4", 3);
   ASSERT_OK(WaitForFreshAttributes(kLargeFile.name, 0640));
   output = Ctl(*machine_, "files", 0);
   EXPECT_TRUE(absl::StrContains(output, "held open")) << output;
   ASSERT_OK(LetGo());
-  Ctl(*machine_, "watch --timeout 60s", 0);
+  Ctl(*machine_, "watch --timeout 60", 0);
   chmod(HostPath(kLargeFile.name).c_str(), 0644);
 }
 

@@ -323,7 +323,7 @@ TEST_F(PassthroughFsTest, AnAppendIsSeenToEndWhereTheGuestTakesItToEndThoughTheH
   in.size = 4;
   in.flags = O_RDWR | O_APPEND;
   ASSERT_EQ(*fs_->Write(kRoot, a, in, &reader), 4u);
-  EXPECT_EQ(observer_.grown.back(), Grown(a, 104));
+  EXPECT_EQ(observer_.grown.back(), std::make_pair(a, uint64_t{104}));
   EXPECT_EQ(fs_->GetAttr(kRoot, a, std::nullopt)->attr.size, 4u);
 }
 
