@@ -169,9 +169,6 @@ class InodeStates final : public fuse::InodeObserver {
   std::vector<Active> TakeActive();
   static constexpr size_t kMaxCounted = 65536;
 
-  const std::string& share_tag() const { return options_.share_tag; }
-  std::chrono::milliseconds attribute_timeout() const { return options_.attribute_timeout; }
-
  private:
   // The requests about a file with an adaptive verdict.
   struct Counted {

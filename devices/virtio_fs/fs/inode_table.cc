@@ -80,11 +80,6 @@ InodePtr InodeTable::Find(NodeId id) const {
   return it == by_id_.end() ? nullptr : it->second;
 }
 
-InodePtr InodeTable::FindByKey(const InodeKey& key) const {
-  MutexLock lock(&mu_);
-  return InodePtr(FindLocked(key));
-}
-
 SharedFd InodeTable::MountFor(const InodeKey& key, int fd) const {
   {
     MutexLock lock(&mu_);

@@ -60,7 +60,6 @@ class InodeTable {
   // For whoever is about to take a name away: if the guest knows the inode of `fd` (O_PATH, as `stx` describes), sees
   // to it that it can be used without a name, too, as far as there is room. To be kept until the name is gone.
   std::optional<PinnedInode> PinKnown(UniqueFd fd, const struct statx& stx);
-  InodePtr FindByKey(const InodeKey& key) const;
 
   struct Acquired {
     PinnedInode inode;

@@ -143,7 +143,7 @@ Result<HostIdentity> PassthroughFs::IdentityOf(const RequestContext& ctx, const 
     // Any other group than the directory's could only have been its group until a moment ago, and is of no use.
     const std::optional<uint32_t> group = options_.gid_map.ToHost(*ctx.supplementary_group);
     struct stat st;
-    if (group.has_value() && fstat(dir.fd(), &st) == 0 && st.st_gid == *group) who.group = *group;
+    if (group.has_value() && fstat(dir.fd(), &st) == 0 && st.st_gid == *group) who.group = group;
   }
   return who;
 }

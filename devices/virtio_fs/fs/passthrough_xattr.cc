@@ -155,7 +155,7 @@ Result<std::string> PassthroughFs::ListXattr(const RequestContext& ctx, NodeId n
   const ProcPath path(inode->fd());
   const Result<std::string> host_names =
       Fetch(XATTR_LIST_MAX, [&](char* to, size_t size) { return listxattr(path.c_str(), to, size); });
-  if (!host_names.ok()) return host_names;
+  if (!host_names.ok()) return host_names.error();
   std::string names;
   for (absl::string_view rest = *host_names; !rest.empty();) {
     const absl::string_view host_name = rest.substr(0, rest.find('\0'));
