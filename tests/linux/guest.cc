@@ -42,6 +42,7 @@ std::vector<std::string> CommandLine(const GuestOptions& options) {
     args.push_back("--control");
     args.push_back(options.control_socket);
   }
+  args.insert(args.end(), options.flags.begin(), options.flags.end());
   return args;
 }
 

@@ -31,6 +31,7 @@ struct GuestOptions {
   std::string initrd;
   std::vector<std::string> shares;  // values of --share
   std::string control_socket;       // empty: no control plane
+  std::vector<std::string> flags;   // more of `daxvmm run`
   std::string kernel_arguments;     // for the kernel or /init, behind those that every guest gets
   int cpus = 1;
   std::string memory = "512M";

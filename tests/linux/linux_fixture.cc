@@ -42,6 +42,7 @@ absl::Status LinuxTest::MakeShares(GuestOptions* options) {
           absl::StrCat("dax-window=16M,attr-timeout=", kPatientSeconds, ",entry-timeout=", kPatientSeconds));
   add_own(kQuotaTag, kQuotaMountPoint, absl::StrCat("dax-window=16M,dax-quota=", kQuotaChunks * kChunk));
   add_own(kForgetfulTag, kForgetfulMountPoint, "dax-window=8M,policy=inode,dax-hint=memory");
+  add_own(kNarrowTag, kNarrowMountPoint, absl::StrCat("dax-window=", kNarrowChunks * kChunk));
   if (!environment.ext4_dir.empty()) {
     add(kFlagsTag, kFlagsMountPoint, absl::StrCat(environment.ext4_dir, "/", kFlagsTag),
         "dax-window=16M,policy=inode,dax-hint=host");

@@ -47,6 +47,9 @@ inline constexpr TestFile kLargeFile = kFiles[5];
 
 inline uint64_t Chunks(uint64_t size) { return (size + kChunk - 1) / kChunk; }
 inline bool DaxBySize(const TestFile& file) { return file.size >= kSizeThreshold; }
+inline constexpr char kNarrowTag[] = "narrow";  // a window of kNarrowChunks
+inline constexpr char kNarrowMountPoint[] = "/mnt/narrow";
+inline constexpr uint64_t kNarrowChunks = 8;
 std::string GuestPath(const std::string& name);  // of a file of kTag
 
 class LinuxTest : public testing::Test {

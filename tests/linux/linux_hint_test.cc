@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -145,6 +146,77 @@ TEST_F(LinuxTest, AHintSetInTheGuestMakesTheFileDaxAtItsNextUse) {
         guest().Run(absl::StrCat("daxtool setflags ", path, " ", uint32_t{FS_IMMUTABLE_FL}, " 0"));
     ASSERT_OK(StatusOf(immutable));
     EXPECT_NE(immutable->status, 0);
+  }
+}
+
+TEST_F(LinuxTest, WhatIsMadeBelowADirectoryWithTheHintHasTheHintAndIsDaxFromItsBirth) {
+  std::vector<HintShare> shares = {{kForgetfulTag, kForgetfulMountPoint}};
+  if (!TestEnvironment().ext4_dir.empty()) {
+    shares.push_back({kFlagsTag, kFlagsMountPoint});
+    shares.push_back({kHintsTag, kHintsMountPoint});
+  }
+  for (const HintShare& share : shares) {
+    SCOPED_TRACE(share.tag);
+    ASSERT_OK(Mount("dax=inode", share.tag, share.mount_point));
+    const auto check = [&](const std::string& command) {
+      const absl::StatusOr<std::string> output =
+          guest().Check(absl::StrCat("cd ", share.mount_point, "; ", command, "; cd /"));
+      EXPECT_TRUE(output.ok()) << output.status();
+    };
+    check(absl::StrCat("mkdir heir plain; ", SetHint("heir")));
+    // By CREATE, MKDIR, MKNOD and O_TMPFILE.
+    check(
+        "for d in heir plain; do mkdir $d/sub; daxtool fill $d/sub/created 0 100000; mknod $d/fifo p; "
+        "daxtool tmpfile $d text $d/linked; done");
+    for (const std::string dir : {"heir", "plain"}) {
+      const bool hinted = dir == "heir";
+      for (const char* name : {"", "/sub", "/sub/created", "/linked"}) {
+        const absl::StatusOr<bool> hint = HintInGuest(guest(), absl::StrCat(share.mount_point, "/", dir, name));
+        ASSERT_OK(StatusOf(hint));
+        EXPECT_EQ(*hint, hinted) << dir << name;
+      }
+      const std::string created = dir + "/sub/created";
+      ASSERT_OK(ReadInGuest(*machine_, absl::StrCat(share.mount_point, "/", created),
+                            absl::StrCat(HostDir(share.tag), "/", created)));
+      const absl::StatusOr<FileView> view = Observe(*machine_, created, share.tag, share.mount_point);
+      ASSERT_OK(StatusOf(view));
+      EXPECT_EQ(view->guest_size, 100000u);
+      EXPECT_EQ(view->guest_dax, hinted);
+      EXPECT_EQ(view->host.reads() == 0, hinted) << view->host.reads();
+      EXPECT_EQ(view->host.setup_mappings() > 0, hinted);
+      EXPECT_EQ(view->host.convergence(), v1::CONVERGENCE_CONVERGED);
+    }
+  }
+}
+
+TEST_F(LinuxTest, ARuleBeforeTheHintOverrulesIt) {
+  for (const char* name : {"hint-kept", "hint-overruled"}) ASSERT_OK(WriteFile(HostPath(name), 1 << 20));
+  v1::SetPolicyRequest policy;
+  v1::Rule* const rule = policy.mutable_policy()->add_rules();
+  rule->set_name("not-these");
+  rule->add_paths("**/*-overruled");
+  rule->set_outcome(v1::OUTCOME_NO_DAX);
+  policy.mutable_policy()->set_default_outcome(v1::OUTCOME_FOLLOW_HINT);
+  ASSERT_OK(StatusOf(control().SetPolicy(policy)));
+  ASSERT_OK(Mount("dax=inode"));
+  for (const std::string name : {"hint-kept", "hint-overruled"}) {
+    SCOPED_TRACE(name);
+    const bool kept = name == "hint-kept";
+    ASSERT_OK(StatusOf(guest().Check(SetHint(GuestPath(name)))));
+    EXPECT_EQ(HintInGuest(guest(), GuestPath(name)).value_or(false), true);
+    ASSERT_OK(WaitForDax(*machine_, name, kept));
+    ASSERT_OK(ReadInGuest(*machine_, GuestPath(name), HostPath(name)));
+    const absl::StatusOr<FileView> view = Observe(*machine_, name);
+    ASSERT_OK(StatusOf(view));
+    EXPECT_EQ(view->host.setup_mappings(), kept ? 1u : 0u);
+    EXPECT_EQ(view->guest_dax, kept);
+    v1::ExplainFileRequest request;
+    request.set_share(kTag);
+    request.set_path(name);
+    const absl::StatusOr<v1::ExplainFileResponse> why = control().ExplainFile(request);
+    ASSERT_OK(StatusOf(why));
+    EXPECT_EQ(why->decision_rule(), kept ? "default" : "not-these");
+    EXPECT_EQ(why->decision_dax(), kept);
   }
 }
 
