@@ -134,7 +134,8 @@ TEST_F(LinuxPolicyFileTest, EachWayToChangeTheFileIsSeenAndTheGuestFollows) {
   const absl::StatusOr<uint64_t> forced = machine_.control->SetPolicy(request);
   ASSERT_OK(StatusOf(forced));
   ASSERT_OK(WaitForDax(machine_, "file", false));
-  Put(dir_ + "/..2/policy.textproto", DefaultOf(v1::OUTCOME_DAX));
+  // Not what it last had that was right: that would be no change.
+  Put(dir_ + "/..2/policy.textproto", "# later\n" + DefaultOf(v1::OUTCOME_DAX));
   ASSERT_NE(AwaitFile(v1::OUTCOME_DAX, *forced), 0u);
   ASSERT_OK(WaitForDax(machine_, "file", true));
   const absl::StatusOr<int> status = machine_.guest->Shutdown();

@@ -12,8 +12,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
 #include "base/unique_fd.h"
 #include "gtest/gtest.h"
 #include "tests/linux/linux_fixture.h"
@@ -56,69 +56,57 @@ struct Counts {
   uint64_t reads = 0;
 };
 
-class LinuxTraceTest {
- public:
-  LinuxTraceTest(Machine* machine, std::string host_dir) : machine_(*machine), host_dir_(std::move(host_dir)) {}
+// The guest has just mounted the share, plays /tmp/NAME there, and still holds its inodes afterwards.
+absl::StatusOr<Counts> Play(Machine& machine, const std::string& name) {
+  ASSIGN_OR_RETURN(const v1::Window before, WindowOf(machine, kNarrowTag));
+  RETURN_IF_ERROR(StatusOf(machine.guest->Check(
+      absl::StrCat("cd ", kNarrowMountPoint, "; daxtool play /tmp/", name, "; r=$?; cd /; (exit $r)"))));
+  ASSIGN_OR_RETURN(const v1::Window after, WindowOf(machine, kNarrowTag));
+  ASSIGN_OR_RETURN(const v1::ListFilesResponse files, machine.control->ListFiles(kNarrowTag));
+  Counts counts{.setups = after.maps() - before.maps(), .removes = after.unmaps() - before.unmaps()};
+  for (const v1::LiveFile& live : files.files()) counts.reads += live.reads();
+  return counts;
+}
 
-  // The guest has mounted the share, and holds nothing of it.
-  absl::StatusOr<Counts> Play(const std::string& file) {
-    absl::StatusOr<v1::Window> before = WindowOf(machine_, kNarrowTag);
-    if (!before.ok()) return before.status();
-    absl::StatusOr<std::string> played = machine_.guest->Check(
-        absl::StrCat("cd ", kNarrowMountPoint, "; daxtool play /tmp/", file, "; r=$?; cd /; (exit $r)"));
-    if (!played.ok()) return played.status();
-    absl::StatusOr<v1::Window> after = WindowOf(machine_, kNarrowTag);
-    if (!after.ok()) return after.status();
-    absl::StatusOr<v1::ListFilesResponse> files = machine_.control->ListFiles(kNarrowTag);
-    if (!files.ok()) return files.status();
-    Counts counts{.setups = after->maps() - before->maps(), .removes = after->unmaps() - before->unmaps()};
-    for (const v1::LiveFile& live : files->files()) counts.reads += live.reads();
-    return counts;
-  }
-
- private:
-  Machine& machine_;
-  const std::string host_dir_;
-};
-
-void ExpectAbout(const char* what, uint64_t guest, uint64_t model, double factor) {
-  EXPECT_GE(static_cast<double>(guest) * factor, static_cast<double>(model)) << what;
-  EXPECT_LE(static_cast<double>(guest), static_cast<double>(model) * factor) << what;
+// Measured on Debian 6.1 under TCG: within 5 %, and readahead adds a request or two. Who waits for whom in the guest is
+// not the model's to know, so three times that; a reclaim that works in another way is off by much more. The few more
+// are for small numbers.
+void ExpectAbout(const char* what, uint64_t guest, uint64_t model) {
+  EXPECT_GE(guest + guest / 6 + 4, model) << what;
+  EXPECT_LE(guest, model + model / 6 + 4) << what;
 }
 
 TEST_F(LinuxTest, TracesCostTheRequestsThatTheLabExpects) {
-  const std::vector<lab::Trace> traces = {RandomReads("fits", kNarrowChunks / 4, 200),
-                                          RandomReads("fourfold", kNarrowChunks * 2, 400)};
-  const std::string host = HostDir(kNarrowTag);
+  const std::vector<lab::Trace> traces = {RandomReads("fits", kNarrowChunks / 4, 100),
+                                          RandomReads("fourfold", kNarrowChunks * 2, 300)};
   for (size_t i = 0; i < kNarrowChunks * 2; ++i) {
-    UniqueFd fd(open(absl::StrCat(host, "/f", i).c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644));
+    UniqueFd fd(open(absl::StrCat(HostDir(kNarrowTag), "/f", i).c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644));
     ASSERT_EQ(ftruncate(fd.get(), kFileSize), 0);
   }
-  LinuxTraceTest player(machine_, host);
+  for (const lab::Trace& trace : traces) std::ofstream(HostPath("trace-" + trace.name)) << ForDaxtool(trace);
+  ASSERT_OK(Mount("dax=inode"));
+  ASSERT_OK(StatusOf(guest().Check(absl::StrCat("cp ", GuestPath("trace-*"), " /tmp/"))));
   lab::GuestConfig config;
   config.window_bytes = kNarrowChunks * kChunk;
   printf("| trace | policy | SETUPMAPPING guest / lab | ranges removed guest / lab | FUSE_READ guest / lab |\n");
   for (const lab::Trace& trace : traces) {
-    // By the share, where it is no file of the trace's.
-    std::ofstream(host + "/trace-" + trace.name) << ForDaxtool(trace);
     for (const std::string policy : {"never", "always", "size", "adaptive"}) {
       SCOPED_TRACE(absl::StrCat(trace.name, " under ", policy));
-      ASSERT_OK(StatusOf(control().SetNamedPolicy("never")));
-      ASSERT_OK(Mount("dax=inode", kNarrowTag, kNarrowMountPoint));
-      ASSERT_OK(StatusOf(guest().Check(
-          absl::StrCat("cp ", kNarrowMountPoint, "/trace-", trace.name, " /tmp/; umount ", kNarrowMountPoint))));
       ASSERT_OK(StatusOf(control().SetNamedPolicy(policy)));
       ASSERT_OK(Mount("dax=inode", kNarrowTag, kNarrowMountPoint));
-      const absl::StatusOr<Counts> guest_counts = player.Play("trace-" + trace.name);
-      ASSERT_OK(StatusOf(guest_counts));
+      const absl::StatusOr<Counts> counts = Play(*machine_, "trace-" + trace.name);
+      ASSERT_OK(StatusOf(counts));
       ASSERT_OK(StatusOf(guest().Check(absl::StrCat("umount ", kNarrowMountPoint))));
       const std::vector<lab::LabResult> results = lab::RunAll(trace, {policy}, config);
       ASSERT_EQ(results.size(), 1u);
       const lab::Metrics& model = results[0].metrics;
+      ExpectAbout("SETUPMAPPING", counts->setups, model.setups);
+      ExpectAbout("ranges removed", counts->removes, model.removes);
+      ExpectAbout("FUSE_READ", counts->reads, model.fuse_reads);
       printf("| %s | %s | %llu / %llu | %llu / %llu | %llu / %llu |\n", trace.name.c_str(), policy.c_str(),
-             static_cast<unsigned long long>(guest_counts->setups), static_cast<unsigned long long>(model.setups),
-             static_cast<unsigned long long>(guest_counts->removes), static_cast<unsigned long long>(model.removes),
-             static_cast<unsigned long long>(guest_counts->reads), static_cast<unsigned long long>(model.fuse_reads));
+             static_cast<unsigned long long>(counts->setups), static_cast<unsigned long long>(model.setups),
+             static_cast<unsigned long long>(counts->removes), static_cast<unsigned long long>(model.removes),
+             static_cast<unsigned long long>(counts->reads), static_cast<unsigned long long>(model.fuse_reads));
     }
   }
 }
