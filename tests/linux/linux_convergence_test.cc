@@ -23,7 +23,7 @@ namespace {
 
 constexpr absl::Duration kStateDeadline = absl::Seconds(60);
 // Of a stream that is not to end: many times what one takes that does.
-constexpr absl::Duration kNotSettled = absl::Seconds(3);
+constexpr absl::Duration kNotSettled = absl::Milliseconds(1500);
 
 // CONVERGENCE_UNSPECIFIED if the guest does not hold the file.
 v1::Convergence StateOf(Machine& machine, const std::string& path, const std::string& tag = kTag) {
@@ -204,7 +204,7 @@ TEST_F(LinuxTest, WhatTheHostBelievesIsTrueAfterManyFlipsUnderLoad) {
       "/* >/dev/null; done) & one=$!; (while [ ! -e /tmp/over ]; do echo 2 >/proc/sys/vm/drop_caches; stat ", dir,
       "/* >/dev/null; done) & two=$!"))));
   uint64_t most_unknown = 0;
-  const absl::Time until = absl::Now() + absl::Seconds(6);
+  const absl::Time until = absl::Now() + absl::Seconds(4);
   uint64_t flips = 0;
   for (; absl::Now() < until; ++flips) {
     ASSERT_OK(StatusOf(control().SetNamedPolicy(flips % 2 == 0 ? "never" : "always")));

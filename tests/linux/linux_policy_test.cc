@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
@@ -205,7 +206,7 @@ TEST_F(LinuxTest, AnOverrideByPathRunsOutAndTheGuestFollows) {
 TEST_F(LinuxTest, AnOverrideByNodeDecidesForThatFileAlone) {
   ASSERT_OK(StatusOf(control().SetNamedPolicy("always")));
   ASSERT_OK(Mount("dax=inode"));
-  // Held by a mount of its own: a node that the guest forgets takes the override with it.
+  // Held open: a node that the guest forgets takes the override with it.
   ASSERT_OK(StatusOf(guest().Check(absl::StrCat("exec 3<", GuestPath(kLargeFile.name)))));
   const absl::StatusOr<std::optional<v1::LiveFile>> file = FindFile(*machine_, kTag, kLargeFile.name);
   ASSERT_OK(StatusOf(file));
@@ -297,6 +298,16 @@ TEST_F(LinuxTest, DenyRefusesWhatTheGuestMapsAgainstThePolicyAndServesItAgainWit
   EXPECT_GE(denied->denied(), before->denied() + 4);
   EXPECT_EQ(denied->against_policy(), before->against_policy());
   EXPECT_EQ(denied->mapped_chunks(), 0u);
+  const absl::StatusOr<HostResult> shown =
+      RunDaxvmmctl(TestEnvironment(), *machine_, absl::StrCat("window -o wide --share ", kTag));
+  ASSERT_OK(StatusOf(shown));
+  bool found = false;
+  for (const absl::string_view line : absl::StrSplit(shown->output, '\n')) {
+    if (!absl::StrContains(line, "denied")) continue;
+    found = true;
+    EXPECT_TRUE(absl::EndsWith(line, absl::StrCat(" ", denied->denied()))) << shown->output;
+  }
+  EXPECT_TRUE(found) << shown->output;
 
   // Advisory serves it, and counts.
   ASSERT_OK(StatusOf(control().SetPolicy(Default(v1::OUTCOME_NO_DAX))));

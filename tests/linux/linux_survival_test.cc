@@ -71,14 +71,14 @@ bool WriteOver(const std::string& path, const std::string& bytes) {
   return fd.valid() && pwrite(fd.get(), bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size());
 }
 
-// `output` is daxtool storm's: a line for each role. EIO and the like are what a read or write of a page that is gone
-// may come to; the machine's end, a hang or a wrong byte are not.
+// `output` is daxtool storm's: a line for each role. What fails may fail with EIO, which Linux makes of a write(2)
+// through DAX that hears of the new size half way (dax_iomap_iter of fs/dax.c, 6.1, meets a hole).
 void ExpectNoWrongByte(const std::string& output, size_t roles) {
   const std::vector<std::string> lines = absl::StrSplit(output, '\n');
   EXPECT_EQ(lines.size(), roles) << output;
   for (const std::string& line : lines) {
     EXPECT_TRUE(absl::StrContains(line, " wrong=0 ")) << line;
-    EXPECT_TRUE(absl::StrContains(line, " errors=0")) << line;
+    EXPECT_TRUE(absl::EndsWith(line, " errors=0") || absl::EndsWith(line, " error=EIO")) << line;
     EXPECT_FALSE(absl::StrContains(line, " rounds=0 ")) << line;
   }
 }
@@ -104,7 +104,7 @@ TEST_F(LinuxTest, AStormOfTruncationsOnTheHostLeavesNoWrongByte) {
     return round % 8 != 0 || WriteOver(path, pattern);
   });
   const absl::StatusOr<CommandResult> storm = guest().Run(
-      absl::StrCat("daxtool storm ", GuestPath("host-storm"), " ", kStormSize, " 5s load read store write append"));
+      absl::StrCat("daxtool storm ", GuestPath("host-storm"), " ", kStormSize, " 4s load read store write append"));
   truncater.Join();
   ASSERT_OK(StatusOf(storm));
   EXPECT_FALSE(truncater.failed());
@@ -143,7 +143,7 @@ TEST_F(LinuxTest, AHostThatRotatesByCopyingAndTruncatingLeavesWritersAlive) {
     return got >= 0 && write(to.get(), bytes.data(), static_cast<size_t>(got)) == got && ftruncate(from.get(), 0) == 0;
   });
   const absl::StatusOr<CommandResult> storm = guest().Run(
-      absl::StrCat("daxtool storm ", GuestPath("log"), " ", kStormSize, " 5s append append-zeros load read write"));
+      absl::StrCat("daxtool storm ", GuestPath("log"), " ", kStormSize, " 4s append append-zeros load read write"));
   rotation.Join();
   ASSERT_OK(StatusOf(storm));
   EXPECT_FALSE(rotation.failed());
