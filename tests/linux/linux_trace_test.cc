@@ -68,8 +68,8 @@ absl::StatusOr<Counts> Play(Machine& machine, const std::string& name) {
   return counts;
 }
 
-// Measured on Debian 6.1 under TCG: within 5 %, and readahead adds a request or two. Who waits for whom in the guest is
-// not the model's to know, so three times that; a reclaim that works in another way is off by much more. The few more
+// Measured on Debian 6.1 under TCG: within 9 %, and readahead adds a request or two. Who waits for whom in the guest is
+// not the model's to know, so about twice that; a reclaim that works in another way is off by more. The few more
 // are for small numbers.
 void ExpectAbout(const char* what, uint64_t guest, uint64_t model) {
   EXPECT_GE(guest + guest / 6 + 4, model) << what;
