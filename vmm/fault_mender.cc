@@ -38,13 +38,15 @@ std::optional<std::string> FaultMender::Handle(std::span<const TouchedPage> touc
   }
   if (!mended && (!known.has_value() || futile_ == kSuspicious)) mended = guard_->LookAtFiles();
   if (mended) {
-    futile_ = 0;
+    futile_ = futile_unknown_ = 0;
     return std::nullopt;
   }
   const std::chrono::steady_clock::time_point now = clock_();
-  if (now - last_futile_ > kRow) futile_ = 0;
+  if (now - last_futile_ > kRow) futile_ = futile_unknown_ = 0;
   last_futile_ = now;
-  if (++futile_ < (known.has_value() ? kMaxFutile : kMaxFutileUnknown)) return std::nullopt;
+  ++futile_;
+  if (!known.has_value()) ++futile_unknown_;
+  if (futile_ < kMaxFutile && futile_unknown_ < kMaxFutileUnknown) return std::nullopt;
   if (refusal.has_value()) return refusal;
   // What is left is the host's: no memory, no room on the disk for a hole's page, an error of the disk.
   return known.has_value() ? absl::StrCat(guard_->DescribeAt(*known), ", but the host cannot bring the page in")

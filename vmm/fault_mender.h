@@ -31,8 +31,8 @@ class FaultMender {
  public:
   using Clock = std::function<std::chrono::steady_clock::time_point()>;
 
-  static constexpr unsigned kMaxFutile = 200;           // faults in a row whose page is known and can be had
-  static constexpr unsigned kMaxFutileUnknown = 8;      // where the page is not known
+  static constexpr unsigned kMaxFutile = 200;           // faults in a row
+  static constexpr unsigned kMaxFutileUnknown = 8;      // of these, such whose page is not known
   static constexpr unsigned kSuspicious = 3;            // after so many, all is looked at
   static constexpr std::chrono::milliseconds kRow{10};  // faults further apart than this are not in a row
 
@@ -53,7 +53,8 @@ class FaultMender {
   WindowGuard* const guard_;
   const Clock clock_;
   uint64_t repairs_at_entry_ = 0;
-  unsigned futile_ = 0;
+  unsigned futile_ = 0;          // in a row
+  unsigned futile_unknown_ = 0;  // of these, with no page known
   std::chrono::steady_clock::time_point last_futile_;
 };
 

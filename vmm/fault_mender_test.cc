@@ -74,6 +74,14 @@ TEST_F(FaultMenderTest, AnUnknownPageIsLookedForInAllFilesAndEndsSooner) {
   EXPECT_TRUE(owner_.touches.empty());
 }
 
+TEST_F(FaultMenderTest, OneUnknownPageAmongKnownOnesDoesNotEndTheGuest) {
+  owner_.outcome = {Kind::kUsable, ""};
+  for (unsigned i = 0; i < 2 * FaultMender::kMaxFutileUnknown; ++i) {
+    ASSERT_EQ(Fault({{.at = kBase, .may_store = true}}), std::nullopt) << i;
+  }
+  EXPECT_EQ(Fault({}), std::nullopt);
+}
+
 TEST_F(FaultMenderTest, ProgressAndTimeEndARowOfFutileFaults) {
   owner_.outcome = {Kind::kUsable, ""};
   for (unsigned i = 0; i < 3 * FaultMender::kMaxFutile; ++i) {

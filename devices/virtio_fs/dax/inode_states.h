@@ -177,7 +177,7 @@ class InodeStates final : public fuse::InodeObserver {
     uint64_t next_read = 0;   // where the last FUSE_READ ended
     bool active = false;      // since the last TakeActive
   };
-  struct alignas(64) Shard {
+  struct Shard {
     mutable Mutex mu;  // of the records of its nodes
     std::unordered_map<NodeId, Counted> counted ABSL_GUARDED_BY(mu);
     std::vector<NodeId> active ABSL_GUARDED_BY(mu);
