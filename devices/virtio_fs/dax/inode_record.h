@@ -22,7 +22,7 @@ struct InodeRecord : ToldRecord {
   Known security_capability : 2 = Known::kNotYet;
   Known adaptive : 2 = Known::kNotYet;
   bool huge_pages : 1 = false;
-  bool counted : 1 = false;  // its requests are, for the adaptive policy
+  bool gone : 1 = false;  // the guest has given back its last reference; open files may still be read
   uint16_t mode = 0;
   uint16_t against_policy = 0;  // SETUPMAPPING against the policy, served or refused; stays at its maximum
   uint64_t size = 0;            // as the guest was told last

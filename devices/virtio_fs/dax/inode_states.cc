@@ -235,6 +235,7 @@ void InodeStates::Forgotten(fuse::ObservedInode inode, uint64_t count, bool last
     MutexLock lock(&shard.mu);
     InodeRecord& record = RecordIn(inode.slot);
     record.Forgot(count, last ? 0 : Now());
+    record.gone = last;
     if (last && record.adaptive != Known::kNotYet) {
       const auto counted = shard.counted.find(inode.node);
       sample = SampleOf(inode, counted != shard.counted.end() ? counted->second.sample : FileSample());
@@ -254,10 +255,14 @@ void InodeStates::Grew(fuse::ObservedInode inode, ByteCount size) {
 
 InodeStates::Counted* InodeStates::CountsOf(Shard& shard, fuse::ObservedInode inode) {
   InodeRecord& record = RecordIn(inode.slot);
-  if (record.adaptive == Known::kNotYet) return nullptr;
-  if (!record.counted && shard.counted.size() >= kMaxCounted / kShards) return nullptr;
-  record.counted = true;
-  Counted& counts = shard.counted[inode.node];
+  // What came after the last FORGET nobody would take out again.
+  if (record.adaptive == Known::kNotYet || record.gone) return nullptr;
+  auto found = shard.counted.find(inode.node);
+  if (found == shard.counted.end()) {
+    if (shard.counted.size() >= kMaxCounted / kShards) return nullptr;
+    found = shard.counted.try_emplace(inode.node).first;
+  }
+  Counted& counts = found->second;
   counts.sample = SampleOf(inode, counts.sample);
   // A guest that forgets what it has read leaves its ids in the list until it is taken.
   if (!counts.active && shard.active.size() < kMaxCounted / kShards) {
