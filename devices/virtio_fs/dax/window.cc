@@ -22,7 +22,7 @@ constexpr size_t kSpareEntries = 4096;
 
 size_t MaxEntries(ByteCount window_size) { return window_size.raw() / kDaxRangeSize.raw() + kSpareEntries; }
 
-// EAGAIN makes the guest's fault handler loop, ENOMEM starts its OOM killer (fs/fuse/dax.c of Linux 6.1).
+// Either makes a fault in the guest retry without end; at EAGAIN it cannot even be killed (fs/fuse/dax.c of Linux 6.1).
 fuse::Errno Presentable(fuse::Errno error) {
   return error.value() == EAGAIN || error.value() == ENOMEM ? kHostError : error;
 }

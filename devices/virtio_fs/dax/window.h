@@ -89,7 +89,7 @@ class Window final : public memory::WindowOwner {
   // Maps part of the node's file. Replaces what was there: wholly, in part, or by the same with more rights, in one
   // step that leaves no gap for another vCPU to fall into.
   // EINVAL for a malformed request or what is not a regular file, EROFS, the errno of open(2); EIO for all else, since
-  // EAGAIN would make the guest's fault handler loop and ENOMEM start its OOM killer. The old state stands then.
+  // EAGAIN and ENOMEM would make a fault in the guest retry without end. The old state stands then.
   // A size that another thread told the guest since `known` was made is missed: call FileSizeSeen with the size told
   // last once this has returned.
   fuse::Errno Setup(NodeId node, const fuse_setupmapping_in& in, fuse::MappingSource& source,

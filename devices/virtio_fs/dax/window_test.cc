@@ -167,7 +167,7 @@ TEST_F(WindowTest, ErrorsOfTheFileSystem) {
   source_.error = fuse::Errno(EAGAIN);
   EXPECT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), EIO) << "EAGAIN makes the guest loop";
   source_.error = fuse::Errno(ENOMEM);
-  EXPECT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), EIO) << "ENOMEM starts the guest's OOM killer";
+  EXPECT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), EIO) << "ENOMEM makes a fault in the guest retry without end";
   EXPECT_THAT(window_->Mappings(), IsEmpty());
 }
 

@@ -12,8 +12,8 @@
 
 namespace daxvmm::fuse {
 
-// Serves SETUPMAPPING and REMOVEMAPPING (virtio 1.2, 5.11.6.4; fs/fuse/dax.c of Linux). Never answers EAGAIN, which
-// makes the guest's fault handler loop, nor ENOMEM, which starts its OOM killer. Called on request threads.
+// Serves SETUPMAPPING and REMOVEMAPPING (virtio 1.2, 5.11.6.4; fs/fuse/dax.c of Linux). Never answers EAGAIN
+// or ENOMEM, which make a fault in the guest retry without end. Called on request threads.
 class MappingHandler {
  public:
   virtual ~MappingHandler() = default;

@@ -26,7 +26,7 @@ constexpr uint32_t kMaxIoctl = 4 << 10;
 
 std::span<const std::byte> Bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
 
-// EAGAIN would make the guest's fault handler loop, ENOMEM start its OOM killer (fs/fuse/dax.c, mm/memory.c).
+// Either would make a fault in the guest retry without end (fs/fuse/dax.c, mm/memory.c).
 Errno ForFaultHandler(Errno error) { return error.value() == EAGAIN || error.value() == ENOMEM ? Errno(EIO) : error; }
 
 }  // namespace
