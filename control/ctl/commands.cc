@@ -22,7 +22,7 @@ constexpr char kPathHelp[] =
 constexpr char kStateHelp[] =
     "  converged       the guest's inode is as the policy wants it\n"
     "  cached 0.4 s    the guest may trust attributes that it has for so long, then it asks again\n"
-    "  next use        not open; its next use changes it\n"
+    "  next use        the time-out is over: its next stat or open asks, whether it is open or not\n"
     "  held open       the guest has heard, and changes it after the last close\n"
     "  still held      the guest has heard and nothing is open, but its inode lives\n"
     "  unknown         what the guest was told is not known\n";
