@@ -244,7 +244,7 @@ void PolicyFileWatch::Watcher::Load() {
   }
   if (failed_.empty()) return;
   failed_.clear();
-  LOG(kWarning) << options_.path << ": is good again, and in force";
+  LOG(kWarning) << options_.path << ": is good again";
   options_.report(absl::OkStatus());
 }
 
