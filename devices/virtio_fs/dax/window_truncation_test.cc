@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <latch>
 #include <thread>
 
 #include "devices/virtio_fs/dax/window.h"
@@ -214,13 +215,19 @@ TEST_F(TruncationTest, Descriptions) {
 TEST_F(TruncationTest, NoReplyReportsGrowthThatIsOutOfReach) {
   ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
   std::atomic<bool> stop{false};
+  std::latch truncated{1};
   std::thread host([&] {
+    // Above what the loop below reads: only the pages beyond come and go.
+    file_.Truncate(64 * kPage);
+    file_.Truncate(512 * kPage);
+    truncated.count_down();
     while (!stop.load()) {
-      // Above what the loop below reads: only the pages beyond come and go.
       file_.Truncate(64 * kPage);
       file_.Truncate(512 * kPage);
     }
   });
+  // A busy host may start the thread late.
+  truncated.wait();
   for (uint64_t i = 0; i < 2000; ++i) {
     window_->FileSizeSeen(NodeId(1), ByteCount(64 * kPage));
     ASSERT_EQ(Load((i % 64) * kPage), static_cast<char>('a' + i % 64 % 26)) << "iteration " << i;
