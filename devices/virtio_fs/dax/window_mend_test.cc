@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
+#include <latch>
 #include <thread>
 
 #include "devices/virtio_fs/dax/window.h"
@@ -160,12 +161,16 @@ TEST_F(MendTest, AFileThatCannotBeExtendedIsLostAndSaysWhy) {
 TEST_F(MendTest, AGrowthMeanwhileIsNotTakenBack) {
   ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead | kWrite, 0, kChunk), 0);
   std::atomic<bool> stop{false};
+  std::latch begun{1};
   std::thread host([&] {
-    while (!stop.load()) {
+    file_.Truncate(0);
+    begun.count_down();
+    do {
       file_.Truncate(0);
       file_.Fill(8);
-    }
+    } while (!stop.load());
   });
+  begun.wait();
   for (int i = 0; i < 3000; ++i) ASSERT_NE(Mend(2 * kPage, Touch::kMaybeStore).kind, Kind::kLost) << i;
   stop = true;
   host.join();
