@@ -16,11 +16,13 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
 #include "base/event_fd.h"
 #include "base/log.h"
 #include "base/named_thread.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "control/call_gate.h"
 #include "control/call_thread.h"
 #include "control/convergence_hub.h"
 #include "control/services.h"
@@ -45,8 +47,8 @@ struct ControlServer::Impl {
 
   ConvergenceHub hub;
   CallThread calls;
-  std::unique_ptr<grpc::Service> policy_service;
-  std::unique_ptr<grpc::Service> window_service;
+  std::optional<CallGate> gate;
+  std::vector<std::unique_ptr<grpc::Service>> services;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
   std::unique_ptr<grpc::Server> server;
   UniqueFd listener;
@@ -103,8 +105,13 @@ absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(Controller* 
   }
   ASSIGN_OR_RETURN(EventFd stop, EventFd::Create());
   impl->stop.emplace(std::move(stop));
-  impl->policy_service = NewDaxPolicyService(controller, &impl->hub, &impl->calls);
-  impl->window_service = NewDaxWindowService(controller);
+  // MayConnect above: gRPC does not tell which of them a call is from.
+  const uid_t self = geteuid();
+  impl->gate.emplace(Caller{.who = absl::StrCat("uid ", self, self == 0 ? "" : " or 0"), .role = Role::kOperator});
+  const ServiceParts parts = {.controller = controller, .hub = &impl->hub, .calls = &impl->calls, .gate = &*impl->gate};
+  impl->services.push_back(NewDaxPolicyService(parts));
+  impl->services.push_back(NewDaxWindowService(parts));
+  impl->services.push_back(NewMachineService(parts));
 
   // gRPC's threads inherit the mask of the thread that makes them.
   sigset_t all;
@@ -124,8 +131,7 @@ absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(Controller* 
   builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
   builder.SetResourceQuota(grpc::ResourceQuota("daxvmm control").SetMaxThreads(kMaxSyncThreads));
-  builder.RegisterService(impl->policy_service.get());
-  builder.RegisterService(impl->window_service.get());
+  for (const auto& service : impl->services) builder.RegisterService(service.get());
   // Accepting ourselves gives the peer's credentials, and a socket that stood before gRPC was loaded.
   impl->acceptor = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, grpc::InsecureServerCredentials());

@@ -136,7 +136,7 @@ TEST_F(ControlServerTest, OverridesAreSetShownAndCleared) {
   EXPECT_TRUE(policy->overrides(0).has_expire_time());
   EXPECT_EQ(policy->overrides(0).note(), "for a test");
   EXPECT_EQ(policy->source().kind(), v1::PolicySource::KIND_REQUEST);
-  EXPECT_THAT(policy->source().detail(), StartsWith("control socket, uid "));
+  EXPECT_THAT(policy->source().detail(), StartsWith("uid "));
 
   v1::ClearFileOverrideRequest clear;
   clear.set_share("data");

@@ -34,19 +34,37 @@ struct PolicyState {
   std::string watched_file;  // its path; empty: none
   // Set while the file's present content is not in force because of it.
   std::optional<PolicyFileError> watched_file_error;
+  std::string etag;  // names this generation, of this run of this machine
 };
 
 struct PolicySetOptions {
   std::optional<uint64_t> expected_generation;  // refuse unless this is in force
+  std::string expected_etag;                    // and this; empty: whichever is
   bool force = false;                           // replace what a watched file says, too
-  std::string requester;                        // "control socket, uid 0"; goes into the source of the generation
+  std::string requester;                        // "uid 0"; goes into the source of the generation
 };
 
 // What any change of the policy is answered with.
 struct PolicyChange {
   uint64_t generation = 0;  // now in force
+  std::string etag;         // of it
   // The longest of the shares with a window: after it a guest that uses a file notices. 0 without any.
   absl::Duration attribute_timeout;
+};
+
+// What a policy would decide otherwise than the one in force.
+struct PolicyPreview {
+  struct File {
+    std::string share_tag;
+    std::string path;  // bytes
+    uint64_t node_id = 0;
+    bool dax = false;  // it would become DAX; false: would cease to be
+    std::string rule;  // that would decide
+  };
+  uint64_t gaining = 0;
+  uint64_t losing = 0;
+  uint64_t live = 0;        // live regular files that were looked at
+  std::vector<File> files;  // the first of those that would change, by share and path
 };
 
 using dax::Convergence;
@@ -105,6 +123,47 @@ struct WindowUse {
   bool quota_reached = false;    // no further file is made DAX at present
 };
 
+// A range of a window that lies over a range of a file.
+struct WindowMapping {
+  std::string share_tag;
+  WindowOffset at;
+  ByteCount length;
+  GuestPhysAddr guest_address;  // of its first byte
+  uint64_t node_id = 0;
+  std::string path;  // bytes; empty: not known any more
+  FileOffset from;   // what of the file lies there
+  bool writable = false;
+  uint64_t policy_generation = 0;  // in force when the guest mapped it
+  absl::Time mapped_at;            // wall clock
+};
+
+enum class MachineState { kCreated, kRunning, kPaused, kShuttingDown, kEnded };
+
+struct ShareInfo {
+  std::string tag;
+  std::string path;  // of the host
+  bool read_only = false;
+  ByteCount window;  // 0: none
+  MountMode mount_mode = MountMode::kNotMounted;
+};
+
+struct MachineInfo {
+  MachineState state = MachineState::kCreated;
+  unsigned cpus = 0;
+  ByteCount memory;
+  std::vector<ShareInfo> shares;
+  absl::Time created;
+  std::optional<absl::Time> started;   // when the first vCPU ran
+  std::optional<absl::Time> force_at;  // with kShuttingDown: when it is ended by force
+  std::string end_reason;              // with kEnded
+};
+
+struct ShutdownOptions {
+  std::optional<absl::Duration> timeout;  // from now to the end by force; nullopt: the machine's own
+  bool force = false;                     // at once
+  std::string requester;                  // "uid 0"
+};
+
 struct FactLine {
   std::string name;   // "size", "owner", "path"
   std::string value;  // bytes
@@ -159,6 +218,21 @@ class Controller {
   // Looks at every live file, off the data path: some 0.2 s for a million.
   virtual absl::StatusOr<ConvergenceCounts> GetConvergence(const std::string& share_tag) const = 0;
   virtual absl::StatusOr<std::vector<WindowUse>> GetWindows(const std::string& share_tag) const = 0;
+  // What SetPolicy with the same arguments would answer, and if that is a change, what it would mean: decided for every
+  // live file, off the data path. At most `limit` files are named.
+  virtual absl::StatusOr<PolicyPreview> PreviewPolicy(const dax::Policy& policy, const PolicySetOptions& options,
+                                                      size_t limit) const = 0;
+  // Of one share, or of all if `share_tag` is empty; sorted by share and offset.
+  virtual absl::StatusOr<std::vector<WindowMapping>> ListMappings(const std::string& share_tag) const = 0;
+
+  virtual MachineInfo GetMachine() const = 0;
+  // FAILED_PRECONDITION that names the state, where the machine is not in one for it; see v1::MachineService.
+  virtual absl::Status StartMachine() = 0;
+  // Returns when no vCPU runs guest code any more.
+  virtual absl::Status PauseMachine() = 0;
+  virtual absl::Status ResumeMachine() = 0;
+  // When it is ended by force.
+  virtual absl::StatusOr<absl::Time> ShutdownMachine(const ShutdownOptions& options) = 0;
 };
 
 }  // namespace daxvmm::control

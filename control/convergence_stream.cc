@@ -7,9 +7,14 @@
 
 namespace daxvmm::control {
 
-ConvergenceStream* ConvergenceStream::Start(ConvergenceHub* hub, const v1::WatchConvergenceRequest& request) {
+ConvergenceStream* ConvergenceStream::Start(ConvergenceHub* hub, const absl::Status& admitted,
+                                            const v1::WatchConvergenceRequest& request) {
   const std::shared_ptr<ConvergenceStream> stream(new ConvergenceStream(hub));
   stream->self_ = stream;
+  if (!admitted.ok()) {
+    stream->Ended(admitted);
+    return stream.get();
+  }
   auto command = DecodeWatch(request);
   absl::Status status = command.status();
   if (command.ok()) {

@@ -18,8 +18,9 @@ namespace daxvmm::control {
 class ConvergenceStream final : public grpc::ServerWriteReactor<v1::WatchConvergenceResponse>,
                                 public ConvergenceHub::Listener {
  public:
-  // For gRPC, which calls OnDone in the end. `hub` outlives the server.
-  static ConvergenceStream* Start(ConvergenceHub* hub, const v1::WatchConvergenceRequest& request);
+  // For gRPC, which calls OnDone in the end. `hub` outlives the server. Unless `admitted` is OK that is all the answer.
+  static ConvergenceStream* Start(ConvergenceHub* hub, const absl::Status& admitted,
+                                  const v1::WatchConvergenceRequest& request);
 
   // ConvergenceHub::Listener
   void Counted(const ConvergenceCounts& counts) override;

@@ -259,7 +259,7 @@ TEST_F(DaxvmmctlTest, OverridesAndHistory) {
   const Finished history = Ctl({"policy", "history"});
   EXPECT_EQ(history.exit_code, 0) << history.err;
   EXPECT_THAT(history.out, StartsWith("Policy generations: 4\nGEN  SINCE "));
-  EXPECT_THAT(history.out, HasSubstr("by request (control socket, uid "));
+  EXPECT_THAT(history.out, HasSubstr("by request (uid "));
 }
 
 TEST_F(DaxvmmctlTest, ExplainsAFile) {
@@ -360,7 +360,8 @@ TEST_F(DaxvmmctlTest, Health) {
             "Health\n"
             "SERVICE                     STATUS\n"
             "daxvmm.v1.DaxPolicyService  SERVING\n"
-            "daxvmm.v1.DaxWindowService  SERVING\n");
+            "daxvmm.v1.DaxWindowService  SERVING\n"
+            "daxvmm.v1.MachineService    SERVING\n");
   EXPECT_THAT(Ctl({"health", "-o", "json"}).out, HasSubstr("\"daxvmm.v1.DaxWindowService\": \"SERVING\""));
 }
 

@@ -14,7 +14,7 @@
 namespace daxvmm::control {
 
 // To be raised with any change of this file or of control/controller.h.
-inline constexpr uint32_t kServerAbiVersion = 2;
+inline constexpr uint32_t kServerAbiVersion = 3;
 
 // Changes with most changes of the structs that cross, should somebody forget the version.
 inline constexpr uint64_t kServerAbiLayout = (sizeof(LiveFile) + sizeof(Explanation)) |

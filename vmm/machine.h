@@ -91,6 +91,15 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   absl::StatusOr<std::vector<control::LiveFile>> ListFiles(const std::string& share_tag) const override;
   absl::StatusOr<control::ConvergenceCounts> GetConvergence(const std::string& share_tag) const override;
   absl::StatusOr<std::vector<control::WindowUse>> GetWindows(const std::string& share_tag) const override;
+  absl::StatusOr<control::PolicyPreview> PreviewPolicy(const dax::Policy& policy,
+                                                       const control::PolicySetOptions& options,
+                                                       size_t limit) const override;
+  absl::StatusOr<std::vector<control::WindowMapping>> ListMappings(const std::string& share_tag) const override;
+  control::MachineInfo GetMachine() const override;
+  absl::Status StartMachine() override;
+  absl::Status PauseMachine() override;
+  absl::Status ResumeMachine() override;
+  absl::StatusOr<absl::Time> ShutdownMachine(const control::ShutdownOptions& options) override;
 
   // A watched policy file, of which somebody else tells (control/policy_file_watch.h). Any thread.
   // The policy is that of the file, before the rules of shares are put in front of it. Wins over whatever is in force.

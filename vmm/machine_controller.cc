@@ -227,4 +227,26 @@ absl::StatusOr<std::vector<control::WindowUse>> Machine::GetWindows(const std::s
   return uses;
 }
 
+absl::StatusOr<control::PolicyPreview> Machine::PreviewPolicy(const dax::Policy& policy,
+                                                              const control::PolicySetOptions& options,
+                                                              size_t limit) const {
+  return absl::UnimplementedError("policy preview");
+}
+
+absl::StatusOr<std::vector<control::WindowMapping>> Machine::ListMappings(const std::string& share_tag) const {
+  return absl::UnimplementedError("mappings");
+}
+
+control::MachineInfo Machine::GetMachine() const { return {}; }
+
+absl::Status Machine::StartMachine() { return absl::UnimplementedError("start"); }
+
+absl::Status Machine::PauseMachine() { return absl::UnimplementedError("pause"); }
+
+absl::Status Machine::ResumeMachine() { return absl::UnimplementedError("resume"); }
+
+absl::StatusOr<absl::Time> Machine::ShutdownMachine(const control::ShutdownOptions& options) {
+  return absl::UnimplementedError("shutdown");
+}
+
 }  // namespace daxvmm::vmm

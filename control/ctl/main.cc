@@ -23,7 +23,8 @@
 namespace daxvmm::control {
 namespace {
 
-constexpr const char* kServices[] = {"daxvmm.v1.DaxPolicyService", "daxvmm.v1.DaxWindowService"};
+constexpr const char* kServices[] = {"daxvmm.v1.DaxPolicyService", "daxvmm.v1.DaxWindowService",
+                                     "daxvmm.v1.MachineService"};
 
 ExitCode Fail(ExitCode code, absl::string_view text) {
   // A server's words may repeat a file name.

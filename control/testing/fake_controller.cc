@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/status.h"
 
 namespace daxvmm::control {
@@ -114,6 +115,50 @@ absl::StatusOr<ConvergenceCounts> FakeController::GetConvergence(const std::stri
 absl::StatusOr<std::vector<WindowUse>> FakeController::GetWindows(const std::string& share_tag) const {
   RETURN_IF_ERROR(CheckShare(share_tag));
   return Select(windows, share_tag);
+}
+
+absl::StatusOr<PolicyPreview> FakeController::PreviewPolicy(const dax::Policy& policy, const PolicySetOptions& options,
+                                                            size_t limit) const {
+  RETURN_IF_ERROR(dax::Validate(policy));
+  PolicyPreview some = preview;
+  if (some.files.size() > limit) some.files.resize(limit);
+  return some;
+}
+
+absl::StatusOr<std::vector<WindowMapping>> FakeController::ListMappings(const std::string& share_tag) const {
+  RETURN_IF_ERROR(CheckShare(share_tag));
+  return Select(mappings, share_tag);
+}
+
+MachineInfo FakeController::GetMachine() const {
+  MutexLock lock(&mu_);
+  return machine;
+}
+
+absl::Status FakeController::StartMachine() {
+  MutexLock lock(&mu_);
+  if (machine.state != MachineState::kCreated) return absl::FailedPreconditionError("the machine has started already");
+  machine.state = MachineState::kRunning;
+  return absl::OkStatus();
+}
+
+absl::Status FakeController::PauseMachine() {
+  MutexLock lock(&mu_);
+  machine.state = MachineState::kPaused;
+  return absl::OkStatus();
+}
+
+absl::Status FakeController::ResumeMachine() {
+  MutexLock lock(&mu_);
+  machine.state = MachineState::kRunning;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<absl::Time> FakeController::ShutdownMachine(const ShutdownOptions& options) {
+  MutexLock lock(&mu_);
+  machine.state = MachineState::kShuttingDown;
+  machine.force_at = absl::Now() + options.timeout.value_or(absl::Seconds(30));
+  return *machine.force_at;
 }
 
 void FakeController::SetCounts(const ConvergenceCounts& counts) {

@@ -29,6 +29,14 @@ class FakeController final : public Controller {
   // What SetCounts said last, with the generation in force.
   absl::StatusOr<ConvergenceCounts> GetConvergence(const std::string& share_tag) const override;
   absl::StatusOr<std::vector<WindowUse>> GetWindows(const std::string& share_tag) const override;
+  absl::StatusOr<PolicyPreview> PreviewPolicy(const dax::Policy& policy, const PolicySetOptions& options,
+                                              size_t limit) const override;
+  absl::StatusOr<std::vector<WindowMapping>> ListMappings(const std::string& share_tag) const override;
+  MachineInfo GetMachine() const override;
+  absl::Status StartMachine() override;
+  absl::Status PauseMachine() override;
+  absl::Status ResumeMachine() override;
+  absl::StatusOr<absl::Time> ShutdownMachine(const ShutdownOptions& options) override;
 
   // Three files in two shares, and a window for each share.
   void FillWithExamples();
@@ -39,6 +47,10 @@ class FakeController final : public Controller {
 
   std::vector<LiveFile> files;
   std::vector<WindowUse> windows;
+  std::vector<WindowMapping> mappings;
+  // Answered as they are put; the state moves as the calls say.
+  PolicyPreview preview;
+  MachineInfo machine;
   // As many of the next ListFiles calls see the policy change under them.
   mutable std::atomic<int> policy_changes_during_list{0};
   mutable std::atomic<int> times_counted{0};
