@@ -2,6 +2,7 @@
 #ifndef DAXVMM_VMM_CONFIG_H_
 #define DAXVMM_VMM_CONFIG_H_
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,6 +38,8 @@ struct MachineConfig {
   // does. While it is not empty, a policy from the control plane has to be forced.
   std::string policy_file;
   std::string kvm_path = "/dev/kvm";
+  // How long the guest may take to power off when it is asked to, if nobody says otherwise.
+  std::chrono::seconds shutdown_timeout{30};
 };
 
 inline constexpr unsigned kMaxCpus = 64;

@@ -23,6 +23,7 @@ absl::StatusOr<control::PolicyChange> Machine::SetPolicyFromFile(const dax::Poli
 }
 
 void Machine::ReportPolicyFile(const absl::Status& error) {
+  if (!error.ok()) events_.Append(control::EventKind::kPolicyFileRefused, std::string(error.message()));
   MutexLock lock(&mu_);
   if (error.ok()) {
     policy_file_error_.reset();

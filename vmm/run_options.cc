@@ -111,14 +111,21 @@ std::vector<FlagSpec> Flags(RunOptions* options) {
        [machine](absl::string_view v) { return SetNotEmpty(v, &machine->policy_file); }},
       {"control", "SOCKET", "Serve the control API (gRPC) on this Unix-domain socket, mode 0600; see daxvmmctl.",
        [options](absl::string_view v) { return SetNotEmpty(v, &options->control); }},
+      {"paused", "",
+       "Make the machine and serve the control API, but run no vCPU until daxvmmctl start. Needs --control.",
+       [options](absl::string_view) {
+         options->paused = true;
+         return absl::OkStatus();
+       }},
       {"shutdown-timeout", "SECONDS",
-       "On SIGTERM the guest's power button is pressed; this long after it, the guest is ended. Default: 30",
+       "On SIGTERM, and daxvmmctl shutdown, the guest's power button is pressed; this long after it, the guest is\n"
+       "ended. Default: 30",
        [options](absl::string_view v) {
          uint64_t seconds = 0;
          if (!absl::SimpleAtoi(v, &seconds) || seconds > kShutdownTimeoutMaxSeconds) {
            return absl::InvalidArgumentError(absl::StrCat("'", v, "' is not a number of seconds up to one day"));
          }
-         options->shutdown_timeout = std::chrono::seconds(seconds);
+         options->machine.shutdown_timeout = std::chrono::seconds(seconds);
          return absl::OkStatus();
        }},
       {"kvm", "FILE", "The KVM device. Default: /dev/kvm",
@@ -171,6 +178,9 @@ absl::StatusOr<RunOptions> ParseRunOptions(std::span<const char* const> argument
   if (!rest.empty()) return absl::InvalidArgumentError(absl::StrCat("'", rest[0], "': run takes flags only"));
   if (options.named_policy && !options.machine.policy_file.empty()) {
     return absl::InvalidArgumentError("--policy-file: excludes --policy");
+  }
+  if (options.paused && options.control.empty()) {
+    return absl::InvalidArgumentError("--paused: needs --control, since nothing else could start the machine");
   }
   if (absl::Status status = Validate(options.machine); !status.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("--", status.message()));

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -74,6 +75,10 @@ class PolicyStore {
   absl::StatusOr<uint64_t> Set(Policy policy, const SetOptions& options);
   absl::StatusOr<uint64_t> Set(Policy policy) { return Set(std::move(policy), SetOptions()); }
 
+  // Called after each change, with the generation that has come into force: on the thread that made it, one change
+  // after the other, before anybody can make the next. Must not change the policy. Before the store is shared.
+  void SetObserver(std::function<void(const PolicyHistoryEntry&)> observer) { observer_ = std::move(observer); }
+
   // While not empty, that file is the source of truth: see Set. "" takes it back.
   void SetWatchedFile(std::string path);
   std::string watched_file() const;
@@ -98,6 +103,7 @@ class PolicyStore {
   uint64_t Publish(std::shared_ptr<const CompiledPolicy> compiled, PolicySource source)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(change_mu_);
 
+  std::function<void(const PolicyHistoryEntry&)> observer_;
   const uint64_t id_;  // of no other store, before or after
   // Held across a whole change, compiling included; taken before mu_.
   mutable Mutex change_mu_;
