@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/units.h"
+#include "control/audit_log.h"
 #include "devices/virtio_fs/dax/convergence.h"
 #include "devices/virtio_fs/dax/policy.h"
 #include "devices/virtio_fs/dax/policy_override.h"
@@ -233,6 +234,10 @@ class Controller {
   virtual absl::Status ResumeMachine() = 0;
   // When it is ended by force.
   virtual absl::StatusOr<absl::Time> ShutdownMachine(const ShutdownOptions& options) = 0;
+
+  // Where calls that were not let through are to be written as well; null: there is none. Changes of the policy that
+  // reached the controller are written by it, refused ones too.
+  virtual AuditLog* audit_log() { return nullptr; }
 };
 
 }  // namespace daxvmm::control
