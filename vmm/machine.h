@@ -102,6 +102,8 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   absl::Status ResumeMachine() override;
   absl::StatusOr<absl::Time> ShutdownMachine(const control::ShutdownOptions& options) override;
   control::AuditLog* audit_log() override { return keeper_->audit_log(); }
+  control::EventLog& events() override { return events_; }
+  control::ConsoleLog& console() override { return console_; }
 
   // A watched policy file, of which somebody else tells (control/policy_file_watch.h). Any thread.
   // The policy is that of the file, before the rules of shares are put in front of it. Wins over whatever is in force.
@@ -138,6 +140,8 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   // (transport, then device with its workers), platform devices, memory, and last the virtual machine.
   const MachineConfig config_;
   const std::unique_ptr<PolicyKeeper> keeper_;
+  control::EventLog events_;
+  control::ConsoleLog console_;
   dax::PolicyStore policy_;
   OverrideExpiry override_expiry_{&policy_};
   const EventFd first_entry_;
