@@ -18,6 +18,7 @@
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "proto/daxvmm/v1/daxvmm.grpc.pb.h"
+#include "proto/daxvmm/v1/machine.grpc.pb.h"
 #include "proto/grpc/health/v1/health.grpc.pb.h"
 
 namespace daxvmm::control {
@@ -131,6 +132,7 @@ struct Client::Impl {
       : timeout(timeout),
         policy(v1::DaxPolicyService::NewStub(channel)),
         window(v1::DaxWindowService::NewStub(channel)),
+        machine(v1::MachineService::NewStub(channel)),
         health(health::Health::NewStub(channel)) {}
 
   // Calls one method of a stub with a deadline.
@@ -144,9 +146,25 @@ struct Client::Impl {
     return response;
   }
 
+  // Reads a stream to its end.
+  template <typename Response, typename Stub, typename Request, typename Method>
+  static absl::Status Read(Stub* stub, Method method, const Request& request, std::optional<absl::Duration> limit,
+                           const std::function<bool(const Response&)>& update) {
+    grpc::ClientContext context;
+    if (limit) context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(*limit));
+    const auto reader = (stub->*method)(&context, request);
+    Response response;
+    while (reader->Read(&response)) {
+      if (!update(response)) context.TryCancel();
+    }
+    const grpc::Status status = reader->Finish();
+    return status.ok() ? absl::OkStatus() : FromGrpc(status);
+  }
+
   const absl::Duration timeout;
   const std::unique_ptr<v1::DaxPolicyService::Stub> policy;
   const std::unique_ptr<v1::DaxWindowService::Stub> window;
+  const std::unique_ptr<v1::MachineService::Stub> machine;
   const std::unique_ptr<health::Health::Stub> health;
 };
 
@@ -205,21 +223,60 @@ absl::StatusOr<v1::ExplainFileResponse> Client::ExplainFile(const v1::ExplainFil
 
 absl::Status Client::WatchConvergence(const v1::WatchConvergenceRequest& request, std::optional<absl::Duration> limit,
                                       const std::function<bool(const v1::WatchConvergenceResponse&)>& update) {
-  grpc::ClientContext context;
-  if (limit) context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(*limit));
-  const auto reader = impl_->policy->WatchConvergence(&context, request);
-  v1::WatchConvergenceResponse response;
-  while (reader->Read(&response)) {
-    if (!update(response)) context.TryCancel();
-  }
-  const grpc::Status status = reader->Finish();
-  return status.ok() ? absl::OkStatus() : FromGrpc(status);
+  return Impl::Read(impl_->policy.get(), &v1::DaxPolicyService::Stub::WatchConvergence, request, limit, update);
 }
 
 absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const std::string& share) {
   v1::ListFilesRequest request;
   request.set_share(share);
   return impl_->Call<v1::ListFilesResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ListFiles, request);
+}
+
+absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const v1::ListFilesRequest& request) {
+  return impl_->Call<v1::ListFilesResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ListFiles, request);
+}
+
+absl::StatusOr<v1::ListMappingsResponse> Client::ListMappings(const v1::ListMappingsRequest& request) {
+  return impl_->Call<v1::ListMappingsResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::ListMappings, request);
+}
+
+absl::Status Client::WatchWindow(const v1::WatchWindowRequest& request, std::optional<absl::Duration> limit,
+                                 const std::function<bool(const v1::WatchWindowResponse&)>& update) {
+  return Impl::Read(impl_->window.get(), &v1::DaxWindowService::Stub::WatchWindow, request, limit, update);
+}
+
+absl::StatusOr<v1::Machine> Client::GetMachine() {
+  return impl_->Call<v1::Machine>(impl_->machine.get(), &v1::MachineService::Stub::GetMachine, v1::GetMachineRequest());
+}
+
+absl::StatusOr<v1::Machine> Client::StartMachine() {
+  return impl_->Call<v1::Machine>(impl_->machine.get(), &v1::MachineService::Stub::StartMachine,
+                                  v1::StartMachineRequest());
+}
+
+absl::StatusOr<v1::Machine> Client::PauseMachine() {
+  return impl_->Call<v1::Machine>(impl_->machine.get(), &v1::MachineService::Stub::PauseMachine,
+                                  v1::PauseMachineRequest());
+}
+
+absl::StatusOr<v1::Machine> Client::ResumeMachine() {
+  return impl_->Call<v1::Machine>(impl_->machine.get(), &v1::MachineService::Stub::ResumeMachine,
+                                  v1::ResumeMachineRequest());
+}
+
+absl::StatusOr<v1::ShutdownMachineResponse> Client::ShutdownMachine(const v1::ShutdownMachineRequest& request) {
+  return impl_->Call<v1::ShutdownMachineResponse>(impl_->machine.get(), &v1::MachineService::Stub::ShutdownMachine,
+                                                  request);
+}
+
+absl::Status Client::WatchEvents(const v1::WatchEventsRequest& request, std::optional<absl::Duration> limit,
+                                 const std::function<bool(const v1::WatchEventsResponse&)>& update) {
+  return Impl::Read(impl_->machine.get(), &v1::MachineService::Stub::WatchEvents, request, limit, update);
+}
+
+absl::Status Client::ReadConsole(const v1::ReadConsoleRequest& request, std::optional<absl::Duration> limit,
+                                 const std::function<bool(const v1::ReadConsoleResponse&)>& update) {
+  return Impl::Read(impl_->machine.get(), &v1::MachineService::Stub::ReadConsole, request, limit, update);
 }
 
 absl::StatusOr<v1::GetWindowResponse> Client::GetWindow(const std::string& share) {
