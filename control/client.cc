@@ -146,10 +146,10 @@ struct Client::Impl {
     return response;
   }
 
-  // Reads a stream to its end.
+  // Reads one stream to its end.
   template <typename Response, typename Stub, typename Request, typename Method>
-  static absl::Status Read(Stub* stub, Method method, const Request& request, std::optional<absl::Duration> limit,
-                           const std::function<bool(const Response&)>& update) {
+  absl::Status Watch(Stub* stub, Method method, const Request& request, std::optional<absl::Duration> limit,
+                     const std::function<bool(const Response&)>& update) const {
     grpc::ClientContext context;
     if (limit) context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(*limit));
     const auto reader = (stub->*method)(&context, request);
@@ -223,7 +223,8 @@ absl::StatusOr<v1::ExplainFileResponse> Client::ExplainFile(const v1::ExplainFil
 
 absl::Status Client::WatchConvergence(const v1::WatchConvergenceRequest& request, std::optional<absl::Duration> limit,
                                       const std::function<bool(const v1::WatchConvergenceResponse&)>& update) {
-  return Impl::Read(impl_->policy.get(), &v1::DaxPolicyService::Stub::WatchConvergence, request, limit, update);
+  return impl_->Watch<v1::WatchConvergenceResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::WatchConvergence,
+                                                    request, limit, update);
 }
 
 absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const std::string& share) {
@@ -242,7 +243,8 @@ absl::StatusOr<v1::ListMappingsResponse> Client::ListMappings(const v1::ListMapp
 
 absl::Status Client::WatchWindow(const v1::WatchWindowRequest& request, std::optional<absl::Duration> limit,
                                  const std::function<bool(const v1::WatchWindowResponse&)>& update) {
-  return Impl::Read(impl_->window.get(), &v1::DaxWindowService::Stub::WatchWindow, request, limit, update);
+  return impl_->Watch<v1::WatchWindowResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::WatchWindow, request,
+                                               limit, update);
 }
 
 absl::StatusOr<v1::Machine> Client::GetMachine() {
@@ -269,20 +271,30 @@ absl::StatusOr<v1::ShutdownMachineResponse> Client::ShutdownMachine(const v1::Sh
                                                   request);
 }
 
-absl::Status Client::WatchEvents(const v1::WatchEventsRequest& request, std::optional<absl::Duration> limit,
-                                 const std::function<bool(const v1::WatchEventsResponse&)>& update) {
-  return Impl::Read(impl_->machine.get(), &v1::MachineService::Stub::WatchEvents, request, limit, update);
-}
-
-absl::Status Client::ReadConsole(const v1::ReadConsoleRequest& request, std::optional<absl::Duration> limit,
-                                 const std::function<bool(const v1::ReadConsoleResponse&)>& update) {
-  return Impl::Read(impl_->machine.get(), &v1::MachineService::Stub::ReadConsole, request, limit, update);
-}
-
 absl::StatusOr<v1::GetWindowResponse> Client::GetWindow(const std::string& share) {
   v1::GetWindowRequest request;
   request.set_share(share);
   return impl_->Call<v1::GetWindowResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::GetWindow, request);
+}
+
+absl::Status Client::WatchEvents(const v1::WatchEventsRequest& request, std::optional<absl::Duration> limit,
+                                 const std::function<bool(const v1::WatchEventsResponse&)>& update) {
+  return impl_->Watch<v1::WatchEventsResponse>(impl_->machine.get(), &v1::MachineService::Stub::WatchEvents, request,
+                                               limit, update);
+}
+
+absl::Status Client::ReadConsole(const v1::ReadConsoleRequest& request, std::optional<absl::Duration> limit,
+                                 const std::function<bool(const v1::ReadConsoleResponse&)>& update) {
+  return impl_->Watch<v1::ReadConsoleResponse>(impl_->machine.get(), &v1::MachineService::Stub::ReadConsole, request,
+                                               limit, update);
+}
+
+absl::StatusOr<v1::Share> Client::AddShare(const v1::AddShareRequest& request) {
+  return impl_->Call<v1::Share>(impl_->machine.get(), &v1::MachineService::Stub::AddShare, request);
+}
+
+absl::StatusOr<v1::RemoveShareResponse> Client::RemoveShare(const v1::RemoveShareRequest& request) {
+  return impl_->Call<v1::RemoveShareResponse>(impl_->machine.get(), &v1::MachineService::Stub::RemoveShare, request);
 }
 
 absl::StatusOr<std::string> Client::CheckHealth(const std::string& service) {

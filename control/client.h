@@ -80,6 +80,8 @@ class Client {
                            const std::function<bool(const v1::WatchEventsResponse&)>& update);
   absl::Status ReadConsole(const v1::ReadConsoleRequest& request, std::optional<absl::Duration> limit,
                            const std::function<bool(const v1::ReadConsoleResponse&)>& update);
+  absl::StatusOr<v1::Share> AddShare(const v1::AddShareRequest& request);
+  absl::StatusOr<v1::RemoveShareResponse> RemoveShare(const v1::RemoveShareRequest& request);
   // "SERVING" or another name of grpc.health.v1.HealthCheckResponse.ServingStatus; of the whole server if `service` is
   // empty.
   absl::StatusOr<std::string> CheckHealth(const std::string& service = "");

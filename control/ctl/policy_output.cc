@@ -71,6 +71,8 @@ std::string SourceText(const v1::PolicySource& source) {
       return "by request" + detail;
     case v1::PolicySource::KIND_EXPIRY:
       return "an override ran out" + detail;
+    case v1::PolicySource::KIND_STATE:
+      return "kept from an earlier run" + detail;
     default:
       return EnumText(source.kind(), v1::PolicySource::Kind_Name(source.kind()), "KIND_") + detail;
   }
@@ -159,10 +161,11 @@ std::string HistoryText(const v1::ListPolicyHistoryResponse& response, const Vie
                    {"SINCE"},
                    {.heading = "AGO", .spare = 2},
                    {.heading = "POLICY", .spare = 1},
+                   {.heading = "CHANGE", .spare = 3},
                    {.heading = "SOURCE", .cut = true}});
   for (const v1::PolicyHistoryEntry& entry : response.entries()) {
     const auto& since = entry.source().effective_time();
-    table.AddRow({absl::StrCat(entry.generation()), TimeText(since), AgoText(TimeOf(since), view.now), entry.summary(),
+    table.AddRow({absl::StrCat(entry.generation()), TimeText(since), AgoText(TimeOf(since), view.now), entry.summary(), entry.change(),
                   SourceText(entry.source())});
   }
   return absl::StrCat(Title(absl::StrCat("Policy generations: ", response.entries_size()), view), table.Render(view));
