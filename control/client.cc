@@ -10,12 +10,15 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "proto/daxvmm/v1/daxvmm.grpc.pb.h"
+#include "proto/daxvmm/v1/machine.grpc.pb.h"
 #include "proto/grpc/health/v1/health.grpc.pb.h"
 
 namespace daxvmm::control {
@@ -55,6 +58,41 @@ absl::StatusOr<UniqueFd> ConnectSocket(const std::string& path, absl::Duration t
   return fd;
 }
 
+// The calls that are under way, so that another thread can cancel them. Any thread.
+class OpenCalls {
+ public:
+  // Lists a call for as long as it lives.
+  class Entry {
+   public:
+    Entry(OpenCalls* calls, grpc::ClientContext* context) : calls_(calls), context_(context) {
+      MutexLock lock(&calls_->mu_);
+      calls_->open_.insert(context_);
+      if (calls_->cancelled_) context_->TryCancel();
+    }
+    ~Entry() {
+      MutexLock lock(&calls_->mu_);
+      calls_->open_.erase(context_);
+    }
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+
+   private:
+    OpenCalls* const calls_;
+    grpc::ClientContext* const context_;
+  };
+
+  void Cancel() {
+    MutexLock lock(&mu_);
+    cancelled_ = true;
+    for (grpc::ClientContext* context : open_) context->TryCancel();
+  }
+
+ private:
+  Mutex mu_;
+  std::set<grpc::ClientContext*> open_ ABSL_GUARDED_BY(mu_);
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+};
+
 }  // namespace
 
 struct Client::Impl {
@@ -62,12 +100,14 @@ struct Client::Impl {
       : timeout(timeout),
         policy(v1::DaxPolicyService::NewStub(channel)),
         window(v1::DaxWindowService::NewStub(channel)),
+        machine(v1::MachineService::NewStub(channel)),
         health(health::Health::NewStub(channel)) {}
 
   // Calls one method of a stub with a deadline.
   template <typename Response, typename Stub, typename Request, typename Method>
-  absl::StatusOr<Response> Call(Stub* stub, Method method, const Request& request) const {
+  absl::StatusOr<Response> Call(Stub* stub, Method method, const Request& request) {
     grpc::ClientContext context;
+    const OpenCalls::Entry entry(&calls, &context);
     context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
     Response response;
     const grpc::Status status = (stub->*method)(&context, request, &response);
@@ -78,7 +118,9 @@ struct Client::Impl {
   const absl::Duration timeout;
   const std::unique_ptr<v1::DaxPolicyService::Stub> policy;
   const std::unique_ptr<v1::DaxWindowService::Stub> window;
+  const std::unique_ptr<v1::MachineService::Stub> machine;
   const std::unique_ptr<health::Health::Stub> health;
+  OpenCalls calls;
 };
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& path, absl::Duration timeout) {
@@ -135,6 +177,7 @@ absl::StatusOr<v1::ExplainFileResponse> Client::ExplainFile(const v1::ExplainFil
 absl::Status Client::WatchConvergence(const v1::WatchConvergenceRequest& request, std::optional<absl::Duration> limit,
                                       const std::function<bool(const v1::WatchConvergenceResponse&)>& update) {
   grpc::ClientContext context;
+  const OpenCalls::Entry entry(&impl_->calls, &context);
   if (limit) context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(*limit));
   const auto reader = impl_->policy->WatchConvergence(&context, request);
   v1::WatchConvergenceResponse response;
@@ -151,10 +194,22 @@ absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const std::string& share
   return impl_->Call<v1::ListFilesResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ListFiles, request);
 }
 
+absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const v1::ListFilesRequest& request) {
+  return impl_->Call<v1::ListFilesResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ListFiles, request);
+}
+
 absl::StatusOr<v1::GetWindowResponse> Client::GetWindow(const std::string& share) {
   v1::GetWindowRequest request;
   request.set_share(share);
   return impl_->Call<v1::GetWindowResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::GetWindow, request);
+}
+
+absl::StatusOr<v1::ListMappingsResponse> Client::ListMappings(const v1::ListMappingsRequest& request) {
+  return impl_->Call<v1::ListMappingsResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::ListMappings, request);
+}
+
+absl::StatusOr<v1::Machine> Client::GetMachine() {
+  return impl_->Call<v1::Machine>(impl_->machine.get(), &v1::MachineService::Stub::GetMachine, v1::GetMachineRequest());
 }
 
 absl::StatusOr<std::string> Client::CheckHealth(const std::string& service) {
@@ -165,5 +220,7 @@ absl::StatusOr<std::string> Client::CheckHealth(const std::string& service) {
       impl_->Call<health::HealthCheckResponse>(impl_->health.get(), &health::Health::Stub::Check, request));
   return health::HealthCheckResponse::ServingStatus_Name(response.status());
 }
+
+void Client::Cancel() { impl_->calls.Cancel(); }
 
 }  // namespace daxvmm::control

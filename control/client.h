@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "proto/daxvmm/v1/daxvmm.pb.h"
+#include "proto/daxvmm/v1/machine.pb.h"
 
 namespace daxvmm::control {
 
@@ -44,10 +45,16 @@ class Client {
                                 const std::function<bool(const v1::WatchConvergenceResponse&)>& update);
   // Of all shares if `share` is empty.
   absl::StatusOr<v1::ListFilesResponse> ListFiles(const std::string& share = "");
+  absl::StatusOr<v1::ListFilesResponse> ListFiles(const v1::ListFilesRequest& request);
   absl::StatusOr<v1::GetWindowResponse> GetWindow(const std::string& share = "");
+  absl::StatusOr<v1::ListMappingsResponse> ListMappings(const v1::ListMappingsRequest& request);
+  absl::StatusOr<v1::Machine> GetMachine();
   // "SERVING" or another name of grpc.health.v1.HealthCheckResponse.ServingStatus; of the whole server if `service` is
   // empty.
   absl::StatusOr<std::string> CheckHealth(const std::string& service = "");
+
+  // Ends the calls of all threads with CANCELLED, and those that begin later at once.
+  void Cancel();
 
  private:
   struct Impl;

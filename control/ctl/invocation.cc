@@ -157,7 +157,7 @@ const std::vector<FlagRow>& Flags() {
        }},
       {"share",
        "TAG",
-       {Id::kFiles, Id::kWindow, Id::kWatch, Id::kPolicyExplain, Id::kOverrideSet, Id::kOverrideClear},
+       {Id::kFiles, Id::kWindow, Id::kWatch, Id::kTop, Id::kPolicyExplain, Id::kOverrideSet, Id::kOverrideClear},
        "this share; may be left out where a single file is named and the machine has one share only",
        [](absl::string_view value, Invocation* line) { return SetText(value, &line->share); }},
       {"node",
@@ -194,8 +194,8 @@ const std::vector<FlagRow>& Flags() {
        [](absl::string_view value, Invocation* line) { return SetText(value, &line->note); }},
       {"interval",
        "SECONDS",
-       {Id::kWatch},
-       "0.1 to 60, default 1: without a change, show the counts this often",
+       {Id::kWatch, Id::kTop},
+       "0.1 to 60, default 1: `watch` shows the counts this often without a change, `top` asks this often",
        [](absl::string_view value, Invocation* line) -> absl::Status {
          ASSIGN_OR_RETURN(line->interval, Seconds(value, 0.1, 60));
          return absl::OkStatus();
@@ -298,6 +298,9 @@ absl::Status CheckFile(const Invocation& line, absl::string_view command) {
 absl::Status CheckOutput(const Invocation& line) {
   if (line.format == OutputFormat::kTextproto && line.command != CommandId::kPolicyGet) {
     return UsageError("--output", "textproto is for \"policy get\" only");
+  }
+  if (line.command == CommandId::kTop && line.format != OutputFormat::kTable) {
+    return UsageError("--output", "does not apply to \"top\"");
   }
   if (line.policy_only && line.format != OutputFormat::kJson) {
     return UsageError("--policy-only", "goes with -o json; -o textproto is the policy alone anyway");

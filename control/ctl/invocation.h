@@ -28,6 +28,7 @@ enum class CommandId {
   kOverrideClear,
   kFiles,
   kWatch,
+  kTop,
   kWindow,
   kHealth,
 };
@@ -59,8 +60,9 @@ struct Invocation {
   std::optional<bool> dax;
   std::optional<absl::Duration> ttl;
   std::string note;
-  // Of `watch`.
+  // Of `watch` and `top`.
   std::optional<absl::Duration> interval;
+  // Of `watch`.
   bool follow = false;
 
   absl::Duration call_timeout() const { return timeout.value_or(absl::Seconds(10)); }

@@ -15,6 +15,8 @@
 #include "control/ctl/invocation.h"
 #include "control/ctl/output.h"
 #include "control/ctl/text_table.h"
+#include "control/ctl/top/check_terminal.h"
+#include "control/ctl/top/top.h"
 #include "control/policy_codec.h"
 #include "control/policy_file.h"
 #include "control/policy_text.h"
@@ -118,6 +120,7 @@ class Commands {
                     [wide](const auto& response) { return WindowTable(response, wide); });
       case CommandId::kHealth:
         return Health();
+      case CommandId::kTop:  // takes the connection over, see Run()
       case CommandId::kNone:
         break;
     }
@@ -259,12 +262,23 @@ ExitCode Run(const Invocation& invocation) {
     if (!made.ok()) return Fail(ExitCode::kUsage, absl::StrCat("--file: ", made.status().message()));
     set_policy = *std::move(made);
   }
-  auto connected = Client::Connect(invocation.socket, invocation.call_timeout());
+  if (invocation.command == CommandId::kTop) {
+    if (const absl::Status able = top::CheckTerminal(); !able.ok()) return Fail(ExitCode::kUsage, able.message());
+  }
+  const auto connect = [invocation] { return Client::Connect(invocation.socket, invocation.call_timeout()); };
+  auto connected = connect();
   if (!connected.ok()) {
     if (connected.status().code() == absl::StatusCode::kInvalidArgument) {
       return Fail(ExitCode::kUsage, absl::StrCat("--control: ", connected.status().message()));
     }
     return FailCall(connected.status(), invocation.command);
+  }
+  if (invocation.command == CommandId::kTop) {
+    const absl::Status shown = top::RunTop({.machine = invocation.socket,
+                                            .share = EscapeNonUtf8(invocation.share),
+                                            .interval = invocation.interval.value_or(absl::Seconds(1))},
+                                           *std::move(connected), connect);
+    return shown.ok() ? ExitCode::kOk : Fail(ExitCode::kUsage, shown.message());
   }
   return Commands(invocation, connected->get()).Run(set_policy);
 }
