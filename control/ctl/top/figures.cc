@@ -19,7 +19,7 @@ std::string Scaled(double value, double base, absl::string_view letters) {
     value /= base;
     ++letter;
   }
-  const bool whole = value >= 99.95 || value == std::floor(value);
+  const bool whole = value >= 99.95 || std::lround(value * 10) % 10 == 0;
   return absl::StrFormat(whole ? "%.0f%c" : "%.1f%c", value, letters[letter]);
 }
 

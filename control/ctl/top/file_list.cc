@@ -73,18 +73,21 @@ std::vector<const Field*> Choose(int columns) {
   return chosen;
 }
 
+// The column that the list is sorted by has a mark, in the space before it if it fills its width.
 Line Heading(const Scene& scene, const std::vector<const Field*>& fields, int columns) {
   const Style plain{.ink = Ink::kTitle, .reverse = true};
-  // What it is sorted by, without colour too: a mark in the space before the heading.
   const Style sorted{.ink = Ink::kTitle, .bold = true, .reverse = true};
   Line line(columns, scene.charset);
-  line.Add("  ", plain);
+  line.Add(" ", plain);
   for (const Field* field : fields) {
     const bool by_this = field->order == scene.view.order;
-    const std::string mark = by_this ? absl::StrCat(field->heading, "v") : field->heading;
-    const std::string shown = static_cast<int>(mark.size()) <= field->width ? mark : field->heading;
-    line.Add(Fit(shown, field->width, field->align, scene.charset), by_this ? sorted : plain).Add(" ", plain);
+    const std::string marked = by_this ? absl::StrCat(">", field->heading) : field->heading;
+    const bool inside = static_cast<int>(marked.size()) <= field->width;
+    line.Add(inside ? " " : ">", inside ? plain : sorted);
+    line.Add(Fit(inside ? marked : field->heading, field->width, field->align, scene.charset),
+             by_this ? sorted : plain);
   }
+  line.Add(" ", plain);
   std::string path = "PATH";
   const Snapshot* const snapshot = scene.model->snapshot();
   if (snapshot != nullptr && line.room() > 20) {

@@ -24,6 +24,7 @@ constexpr Row kKeys[] = {
     {"arrows", "scroll; page keys, home, end too"},
     {"r", "ask the server now"},
     {"+ -", "ask less often, or more often"},
+    {"^L", "draw everything anew"},
     {"?", "this help; any key takes it away"},
 };
 constexpr Row kSigns[] = {
@@ -35,6 +36,7 @@ constexpr Row kSigns[] = {
     {"CHUNKS", "2 MiB ranges mapped now"},
     {"READS", "FUSE_READ since it came to life"},
     {"MAPS", "SETUPMAPPING since then"},
+    {">", "the list is sorted by this"},
     {"1 2 3/s", "rates over 1, 10 and 60 s"},
 };
 

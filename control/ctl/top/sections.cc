@@ -67,6 +67,10 @@ void AddBar(double filled, int columns, Style style, Line* line) {
   line->Add("[").Add(std::string(full, '#'), style).Add(std::string(columns - full, '-'), kFaint).Add("]");
 }
 
+void AddIfRoom(const std::string& ascii, Style style, Line* line) {
+  if (static_cast<int>(ascii.size()) <= line->room()) line->Add(ascii, style);
+}
+
 std::string Rates(const v1::Rate& rate) {
   return absl::StrCat(CompactRate(rate.over_1s()), " ", CompactRate(rate.over_10s()), " ", CompactRate(rate.over_60s()),
                       "/s");
@@ -148,10 +152,10 @@ Line UseLine(const Scene& scene, int columns) {
   const double part = static_cast<double>(window->mapped_chunks()) / static_cast<double>(chunks);
   AddBar(part, std::max(6, columns / 4 - 4), part > 0.9 ? kNotice : kGood, &line);
   line.Add(absl::StrFormat(" %d/%d %.0f%%", window->mapped_chunks(), chunks, part * 100), {.bold = true});
-  line.Add(absl::StrCat("  peak ", window->mapped_chunks_max()));
+  AddIfRoom(absl::StrCat("  peak ", window->mapped_chunks_max()), {}, &line);
   if (window->quota_bytes() != 0) {
-    line.Add(absl::StrCat("  quota ", window->quota_bytes() / kDaxRangeSize.raw()));
-    if (window->quota_reached()) line.Add(" full", kBad);
+    const std::string quota = absl::StrCat("  quota ", window->quota_bytes() / kDaxRangeSize.raw());
+    AddIfRoom(window->quota_reached() ? quota + " full" : quota, window->quota_reached() ? kBad : Style{}, &line);
   }
   return line.AtRight(absl::StrCat(mounted, window->read_only() ? ", read-only" : ""));
 }
@@ -217,8 +221,7 @@ Line FollowingLine(const Scene& scene, int columns) {
   line.Add("[");
   for (size_t i = 0; i < widths.size(); ++i) line.Add(std::string(widths[i], states[i].mark), states[i].style);
   line.Add("] ").Add(counts.settled() ? "settled" : "moving", counts.settled() ? kGood : kNotice);
-  line.Add(absl::StrCat(" at ", counts.generation(), ":"));
-  const char* separator = " ";
+  const char* separator = ": ";
   for (const State& state : states) {
     if (state.count == 0) continue;
     line.Add(separator).Add(absl::StrCat(CompactCount(state.count), " ", state.words), state.style);
