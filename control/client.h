@@ -45,10 +45,23 @@ class Client {
                                 const std::function<bool(const v1::WatchConvergenceResponse&)>& update);
   // Of all shares if `share` is empty.
   absl::StatusOr<v1::ListFilesResponse> ListFiles(const std::string& share = "");
+  // One page.
   absl::StatusOr<v1::ListFilesResponse> ListFiles(const v1::ListFilesRequest& request);
   absl::StatusOr<v1::GetWindowResponse> GetWindow(const std::string& share = "");
+  // One page.
   absl::StatusOr<v1::ListMappingsResponse> ListMappings(const v1::ListMappingsRequest& request);
   absl::StatusOr<v1::Machine> GetMachine();
+  absl::StatusOr<v1::Machine> StartMachine();
+  absl::StatusOr<v1::Machine> PauseMachine();
+  absl::StatusOr<v1::Machine> ResumeMachine();
+  absl::StatusOr<v1::ShutdownMachineResponse> ShutdownMachine(const v1::ShutdownMachineRequest& request);
+  // As WatchConvergence, `limit` included.
+  absl::Status WatchEvents(const v1::WatchEventsRequest& request, std::optional<absl::Duration> limit,
+                           const std::function<bool(const v1::WatchEventsResponse&)>& update);
+  absl::Status ReadConsole(const v1::ReadConsoleRequest& request, std::optional<absl::Duration> limit,
+                           const std::function<bool(const v1::ReadConsoleResponse&)>& update);
+  absl::StatusOr<v1::Share> AddShare(const v1::AddShareRequest& request);
+  absl::StatusOr<v1::RemoveShareResponse> RemoveShare(const v1::RemoveShareRequest& request);
   // "SERVING" or another name of grpc.health.v1.HealthCheckResponse.ServingStatus; of the whole server if `service` is
   // empty.
   absl::StatusOr<std::string> CheckHealth(const std::string& service = "");

@@ -58,7 +58,7 @@ std::string Tmux::WaitUntil(const std::string& what, const std::function<bool(co
   const auto deadline = std::chrono::steady_clock::now() + kDeadline;
   while (true) {
     std::string screen = Screen();
-    if (done(screen)) return screen;
+    if (done(screen) || testing::Test::HasFailure()) return screen;
     if (std::chrono::steady_clock::now() >= deadline) {
       ADD_FAILURE() << "not in time: " << what << ". The screen:\n" << screen;
       return screen;

@@ -75,7 +75,7 @@ class TopScreenTest : public ::testing::Test {
                               const std::string& locale = "C.UTF-8") const {
     return std::make_unique<Tmux>(
         testing::TempDir(), columns, rows,
-        absl::StrCat("before=$(stty -g); control/daxvmmctl --interval 0.2 ", flags,
+        absl::StrCat("trap : INT TERM HUP; before=$(stty -g); control/daxvmmctl --interval 0.2 ", flags,
                      " top; echo \"status $?\"; [ \"$before\" = \"$(stty -g)\" ] && echo same terminal; exec cat"),
         std::vector<std::string>{"DAXVMM_CONTROL=" + testing::TempDir() + "/ctl", "LC_ALL=" + locale, "TZ=UTC0"});
   }
