@@ -38,6 +38,9 @@ bool IsFiltered(const Invocation& line) {
          filter.overridden || !filter.subtree.empty();
 }
 
+// How many there are. A server that is older than pages does not tell, and sends all.
+uint64_t Total(uint64_t told, int on_first_page) { return std::max(told, static_cast<uint64_t>(on_first_page)); }
+
 // "3", or "2 of 3 shown".
 std::string Amount(uint64_t total, std::optional<uint64_t> limit) {
   return limit.has_value() && *limit < total ? absl::StrCat(*limit, " of ", total, " shown") : absl::StrCat(total);
@@ -83,7 +86,8 @@ ExitCode Files(Runner* runner) {
       [&](const v1::ListFilesResponse& page) {
         generation = page.generation();
         printer.SetTitle(absl::StrCat("Live files", IsFiltered(line) ? " that match" : "", ": ",
-                                      Amount(page.total_size(), line.limit), ", policy generation ", generation));
+                                      Amount(Total(page.total_size(), page.files_size()), line.limit),
+                                      ", policy generation ", generation));
       },
       [&](const v1::LiveFile& file) { AddFile(file, view, printer.table()); });
   if (code != ExitCode::kOk) return code;
@@ -110,7 +114,8 @@ ExitCode Mappings(Runner* runner) {
       [runner](const v1::ListMappingsRequest& page_request) { return runner->client()->ListMappings(page_request); },
       [](v1::ListMappingsResponse* page) -> auto& { return *page->mutable_mappings(); },
       [&](const v1::ListMappingsResponse& page) {
-        printer.SetTitle(absl::StrCat("Mappings: ", Amount(page.total_size(), line.limit)));
+        printer.SetTitle(
+            absl::StrCat("Mappings: ", Amount(Total(page.total_size(), page.mappings_size()), line.limit)));
       },
       [&](const v1::Mapping& mapping) { AddMapping(mapping, view, printer.table()); });
   return code == ExitCode::kOk ? printer.End(rest) : code;

@@ -150,6 +150,9 @@ absl::Status Check(const Invocation& line) {
     case CommandId::kMachineShutdown:
       if (line.force && line.shutdown_timeout) return UsageError("--force", "is at once, and excludes --timeout");
       return absl::OkStatus();
+    case CommandId::kTop:
+      if (line.format != OutputFormat::kTable) return UsageError("--output", "does not apply to \"top\"");
+      return absl::OkStatus();
     case CommandId::kEvents:
       if (line.events.since && line.events.after) return UsageError("events", "--since and --after exclude each other");
       return absl::OkStatus();

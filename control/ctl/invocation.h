@@ -32,6 +32,7 @@ enum class CommandId {
   kOverrideList,
   kFiles,
   kWatch,
+  kTop,
   kWindow,
   kMappings,
   kMachineShow,
@@ -115,7 +116,7 @@ struct Invocation {
   FileFilter filter;
   v1::ListFilesRequest::Order order = v1::ListFilesRequest::ORDER_UNSPECIFIED;
 
-  // Of what goes on: `watch`, `window --watch`, `events`, `machine console`.
+  // Of what goes on: `watch`, `top`, `window --watch`, `events`, `machine console`.
   std::optional<absl::Duration> interval;
   bool watch_window = false;
   bool follow = false;

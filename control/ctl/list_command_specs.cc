@@ -14,6 +14,23 @@ constexpr char kStateHelp[] =
     "  still held      the guest has heard and nothing is open, but its inode lives\n"
     "  unknown         what the guest was told is not known\n";
 
+constexpr char kTopHelp[] =
+    "Shows one share at a time: its window as a map, in which each of the hottest files has a letter and a colour\n"
+    "that its row in the list has too; the use of the window; how far the guest has followed the policy (all\n"
+    "shares together); and the files that the guest holds. A lost connection is tried again until it is back.\n"
+    "\n"
+    "Keys:\n"
+    "  q              quit\n"
+    "  space          stop asking, and go on\n"
+    "  s, S           sort the files by chunks, reads, maps or size; S goes backwards\n"
+    "  n, tab; p      the next share; the one before\n"
+    "  arrows         scroll the files, as the page keys, home and end do\n"
+    "  r              ask now\n"
+    "  +, -           ask less often, more often\n"
+    "  ?              what keys and signs mean\n"
+    "\n"
+    "Needs a terminal of at least 40x10 that can move its cursor; NO_COLOR turns the colours off.\n";
+
 }  // namespace
 
 std::vector<CommandSpec> ListCommandSpecs() {
@@ -40,6 +57,10 @@ std::vector<CommandSpec> ListCommandSpecs() {
            "\"next\n"
            "use\" are left. On a terminal one line is rewritten, elsewhere each update is a line (with -o json an\n"
            "object).\n"},
+      {.id = CommandId::kTop,
+       .words = "top",
+       .summary = "show the windows and the hottest files live, on the whole terminal",
+       .details = kTopHelp},
       {.id = CommandId::kWindow,
        .words = "window",
        .summary = "show the use of the DAX windows",

@@ -133,8 +133,8 @@ std::vector<FlagRow> ListFlags() {
        /*value_is_optional=*/true},
       {"interval",
        "SECONDS",
-       {Id::kWatch},
-       "0.1 to 60, default 1: without a change, show the counts this often",
+       {Id::kWatch, Id::kTop},
+       "0.1 to 60, default 1: `watch` shows the counts this often without a change, `top` asks this often",
        [](absl::string_view value, Invocation* line) -> absl::Status {
          ASSIGN_OR_RETURN(line->interval, ParseSeconds(value, 0.1, 60));
          return absl::OkStatus();

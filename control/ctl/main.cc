@@ -17,6 +17,7 @@
 #include "control/ctl/policy_commands.h"
 #include "control/ctl/policy_edit.h"
 #include "control/ctl/runner.h"
+#include "control/ctl/top_command.h"
 #include "control/ctl/window_commands.h"
 
 namespace daxvmm::control {
@@ -40,6 +41,7 @@ constexpr Dispatch kDispatch[] = {
     {CommandId::kFiles, &Files},
     {CommandId::kMappings, &Mappings},
     {CommandId::kWatch, &Watch},
+    {CommandId::kTop, &Top, /*connects_itself=*/true},
     {CommandId::kWindow, &ShowWindow},
     {CommandId::kMachineShow, &MachineShow},
     {CommandId::kMachineStart, &MachineStart},

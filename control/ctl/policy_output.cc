@@ -165,8 +165,8 @@ std::string HistoryText(const v1::ListPolicyHistoryResponse& response, const Vie
                    {.heading = "SOURCE", .cut = true}});
   for (const v1::PolicyHistoryEntry& entry : response.entries()) {
     const auto& since = entry.source().effective_time();
-    table.AddRow({absl::StrCat(entry.generation()), TimeText(since), AgoText(TimeOf(since), view.now), entry.summary(), entry.change(),
-                  SourceText(entry.source())});
+    table.AddRow({absl::StrCat(entry.generation()), TimeText(since), AgoText(TimeOf(since), view.now), entry.summary(),
+                  entry.change(), SourceText(entry.source())});
   }
   return absl::StrCat(Title(absl::StrCat("Policy generations: ", response.entries_size()), view), table.Render(view));
 }

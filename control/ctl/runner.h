@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -34,6 +35,7 @@ class Runner {
   std::optional<ExitCode> Connect();
   // Once connected.
   Client* client() const { return client_.get(); }
+  std::unique_ptr<Client> TakeClient() { return std::move(client_); }
 
   // One line on standard error, with the program's name in front.
   ExitCode Fail(ExitCode code, absl::string_view text) const;

@@ -37,12 +37,42 @@ google::protobuf::Struct HealthMessage(const HealthList& services) {
   return list;
 }
 
+std::string WindowsTitle(int windows, const View& view) { return Title(absl::StrCat("DAX windows: ", windows), view); }
+
+// Shows samples until the stream ends: in their place on a terminal, else one below the other.
+ExitCode WatchWindows(const Runner& runner) {
+  v1::WatchWindowRequest request;
+  request.set_share(EscapeNonUtf8(runner.line().share));
+  if (runner.line().interval) *request.mutable_interval() = ToProto(*runner.line().interval);
+  ExitCode written = ExitCode::kOk;
+  uint64_t dropped = 0;
+  const absl::Status status =
+      runner.client()->WatchWindow(request, runner.line().timeout, [&](const v1::WatchWindowResponse& response) {
+        if (runner.for_programs()) {
+          written = runner.PrintStreamed(response);
+        } else {
+          const View& view = runner.view();
+          std::string title = TimeText(response.sample_time());
+          if (response.dropped_samples() > dropped) {
+            absl::StrAppend(&title, ", ", response.dropped_samples() - dropped, " samples left out");
+          }
+          dropped = response.dropped_samples();
+          written = runner.Print(absl::StrCat(view.terminal ? "\x1b[H\x1b[2J" : "", Title(title, view),
+                                              WindowsText(response.windows(), view)));
+        }
+        return written == ExitCode::kOk;
+      });
+  if (written != ExitCode::kOk) return written;
+  return status.ok() ? ExitCode::kOk : runner.FailCall(status);
+}
+
 }  // namespace
 
 ExitCode ShowWindow(Runner* runner) {
+  if (runner->line().watch_window) return WatchWindows(*runner);
   return runner->Show(runner->client()->GetWindow(EscapeNonUtf8(runner->line().share)),
                       [runner](const v1::GetWindowResponse& response) {
-                        return Title(absl::StrCat("DAX windows: ", response.windows_size()), runner->view()) +
+                        return WindowsTitle(response.windows_size(), runner->view()) +
                                WindowsText(response.windows(), runner->view());
                       });
 }
