@@ -31,6 +31,7 @@ MAY_INCLUDE = {
     "vmm/boot": ["vmm/boot/", "vmm/layout.h", "memory/", "base/"],
     "vmm/acpi": ["vmm/acpi/", "vmm/layout.h", "memory/", "base/"],
     "tools/policy_lab": ["tools/policy_lab/", "devices/virtio_fs/dax/adaptive", "base/"],
+    "tools/proto_compat": ["tools/proto_compat/"],
     "benchmarks": ["base/", "memory/", "devices/", "vmm/", "control/", "tests/fakes/", "tests/loopback/"],
     "examples": ["base/", "memory/", "devices/", "vmm/", "control/", "proto/"],
 }
