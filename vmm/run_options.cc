@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "base/command_line.h"
+#include "base/flag_file.h"
 #include "base/size_text.h"
 #include "base/status.h"
 #include "devices/virtio_fs/dax/policy_names.h"
@@ -60,6 +61,15 @@ std::string PolicyNameLines() {
     absl::StrAppendFormat(&lines, "%-26s  %s\n", name.spelling, name.meaning);
   }
   return lines;
+}
+
+std::vector<FlagSpec> Flags(RunOptions* options);
+
+// The flags of a file, which may not name another one.
+absl::Status ApplyConfig(absl::string_view path, RunOptions* options) {
+  std::vector<FlagSpec> flags = Flags(options);
+  std::erase_if(flags, [](const FlagSpec& flag) { return flag.name == "config" || flag.name == "help"; });
+  return ApplyFlagFile(std::string(path), flags);
 }
 
 std::vector<FlagSpec> Flags(RunOptions* options) {
@@ -121,6 +131,11 @@ std::vector<FlagSpec> Flags(RunOptions* options) {
          options->shutdown_timeout = std::chrono::seconds(seconds);
          return absl::OkStatus();
        }},
+      {"config", "FILE",
+       "Take further flags from this file, one a line: name = value, without dashes or quotes; # begins a comment. "
+       "They\n"
+       "count as if they stood here: of a flag that is given twice the later one holds. For daxvmm@.service.",
+       [options](absl::string_view v) { return ApplyConfig(v, options); }},
       {"kvm", "FILE", "The KVM device. Default: /dev/kvm",
        [machine](absl::string_view v) { return SetNotEmpty(v, &machine->kvm_path); }},
       {"log-level", "LEVEL", "Least important message to print: debug, info, warning or error. Default: warning",
