@@ -6,12 +6,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/status.h"
+#include "base/suggest.h"
 #include "base/unique_fd.h"
 
 namespace daxvmm {
@@ -24,7 +26,11 @@ absl::Status ApplyLine(absl::string_view line, std::span<const FlagSpec> flags) 
   const absl::string_view name = absl::StripAsciiWhitespace(line.substr(0, equals));
   const auto flag = std::find_if(flags.begin(), flags.end(),
                                  [name](const FlagSpec& one) { return absl::string_view(one.name) == name; });
-  if (flag == flags.end()) return absl::InvalidArgumentError(absl::StrCat(name, ": there is no such flag"));
+  if (flag == flags.end()) {
+    std::vector<std::string> names;
+    for (const FlagSpec& one : flags) names.push_back(one.name);
+    return absl::InvalidArgumentError(absl::StrCat(name, ": there is no such flag", DidYouMean(name, names)));
+  }
   const bool has_value = equals != absl::string_view::npos;
   if (has_value == flag->metavar.empty()) {
     return absl::InvalidArgumentError(

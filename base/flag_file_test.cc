@@ -41,7 +41,7 @@ TEST_F(FlagFileTest, TakesFlagsInOrder) {
 }
 
 TEST_F(FlagFileTest, ErrorsNameLineAndFlag) {
-  EXPECT_EQ(Error("size = 1\n\nsise = 2\n"), "3: sise: there is no such flag");
+  EXPECT_EQ(Error("size = 1\n\nsise = 2\n"), "3: sise: there is no such flag; did you mean size?");
   EXPECT_EQ(Error("--size = 2"), "1: --size: there is no such flag");
   EXPECT_EQ(Error("size"), "1: size: needs a value: SIZE");
   EXPECT_EQ(Error("paused = yes"), "1: paused: takes no value");
@@ -53,7 +53,7 @@ TEST_F(FlagFileTest, ErrorsNameLineAndFlag) {
 TEST_F(FlagFileTest, ReadsRegularFilesOfBoundedSize) {
   const std::string path = testing::TempDir() + "/flags";
   std::ofstream(path) << "size = 7\nsise = 1\n";
-  EXPECT_EQ(ApplyFlagFile(path, flags_).message(), path + ":2: sise: there is no such flag");
+  EXPECT_EQ(ApplyFlagFile(path, flags_).message(), path + ":2: sise: there is no such flag; did you mean size?");
   EXPECT_EQ(seen_, "[size=7]");
   std::ofstream(path) << std::string(1 << 20, '\n') << "size = 8\n";
   EXPECT_EQ(ApplyFlagFile(path, flags_).message(), path + ": larger than 1 MiB");

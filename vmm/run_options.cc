@@ -193,6 +193,8 @@ absl::StatusOr<RunOptions> ParseRunOptions(std::span<const char* const> argument
   return options;
 }
 
+std::vector<FlagSpec> RunFlags(RunOptions* options) { return Flags(options); }
+
 std::string RunHelp() {
   RunOptions unused;
   return absl::StrCat(R"(Usage: daxvmm run --kernel FILE [FLAG ...]

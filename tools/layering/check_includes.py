@@ -30,6 +30,7 @@ MAY_INCLUDE = {
     "vmm/kvm": ["vmm/kvm/", "memory/", "base/"],
     "vmm/boot": ["vmm/boot/", "vmm/layout.h", "memory/", "base/"],
     "vmm/acpi": ["vmm/acpi/", "vmm/layout.h", "memory/", "base/"],
+    "tools/man_pages": ["vmm/run_man_page.h", "control/ctl/man_page.h", "base/"],
     "tools/policy_lab": ["tools/policy_lab/", "devices/virtio_fs/dax/adaptive", "base/"],
     "tools/proto_compat": ["tools/proto_compat/"],
     "benchmarks": ["base/", "memory/", "devices/", "vmm/", "control/", "tests/fakes/", "tests/loopback/"],
