@@ -100,6 +100,8 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   absl::Status PauseMachine() override;
   absl::Status ResumeMachine() override;
   absl::StatusOr<absl::Time> ShutdownMachine(const control::ShutdownOptions& options) override;
+  control::EventLog& events() override { return events_; }
+  control::ConsoleLog& console() override { return console_; }
 
   // A watched policy file, of which somebody else tells (control/policy_file_watch.h). Any thread.
   // The policy is that of the file, before the rules of shares are put in front of it. Wins over whatever is in force.
@@ -135,6 +137,8 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   // In the order of construction; destruction is the reverse, after ~Machine has stopped the vCPUs: vCPUs, shares
   // (transport, then device with its workers), platform devices, memory, and last the virtual machine.
   const MachineConfig config_;
+  control::EventLog events_;
+  control::ConsoleLog console_;
   dax::PolicyStore policy_;
   OverrideExpiry override_expiry_{&policy_};
   const EventFd first_entry_;
