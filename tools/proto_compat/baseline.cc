@@ -23,8 +23,8 @@ constexpr char kHead[] =
     "# proto-file: google/protobuf/descriptor.proto\n"
     "# proto-message: google.protobuf.FileDescriptorSet\n"
     "#\n"
-    "# The contract that clients have been promised: //proto:contract_test compares what is built with it. Written by\n"
-    "# scripts/update-proto-baseline; not to be edited.\n";
+    "# What clients and state directories have been promised: //proto:contract_test compares what is built with it.\n"
+    "# Written by scripts/update-proto-baseline; not to be edited.\n";
 
 // What gets lines of its own for its parts; everything else is one line.
 bool HasParts(const Message& message) {

@@ -1,14 +1,14 @@
 // Compares the contract that was built with the one that clients have been promised, and writes the latter.
 //
-//   proto_compat check|update|force BASELINE DESCRIPTOR_SET
+//   proto_compat check|update|force BASELINE DESCRIPTOR_SET...
 //
 // check: status 1 if something breaks, or BASELINE is not what was built. update: writes BASELINE, unless something
 // breaks. force: writes it all the same, and says what breaks.
 #include <cstdio>
-#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "tools/proto_compat/baseline.h"
@@ -28,20 +28,24 @@ int Fail(const char* path, const std::string& why) {
   return 2;
 }
 
-int Run(const std::string& verb, const char* baseline_path, const char* built_path) {
-  const std::optional<std::string> bytes = Read(built_path);
-  if (!bytes) return Fail(built_path, "cannot be read");
-  const auto built = ParseDescriptorSet(*bytes);
-  if (!built.ok()) return Fail(built_path, std::string(built.status().message()));
+int Run(const std::string& verb, const char* baseline_path, std::span<const char* const> built_paths) {
+  google::protobuf::FileDescriptorSet built;
+  for (const char* path : built_paths) {
+    const std::optional<std::string> bytes = Read(path);
+    if (!bytes) return Fail(path, "cannot be read");
+    const auto one = ParseDescriptorSet(*bytes);
+    if (!one.ok()) return Fail(path, std::string(one.status().message()));
+    built.MergeFrom(*one);
+  }
   // The first baseline has none before it.
   const std::string text = Read(baseline_path).value_or("");
   const auto baseline = ParseBaseline(text);
   if (!baseline.ok()) return Fail(baseline_path, std::string(baseline.status().message()));
 
-  const auto changes = BreakingChanges(*baseline, *built);
+  const auto changes = BreakingChanges(*baseline, built);
   for (const std::string& change : changes) fprintf(stderr, "breaks clients: %s\n", change.c_str());
   if (!changes.empty() && verb != "force") return 1;
-  const std::string wanted = FormatBaseline(*built);
+  const std::string wanted = FormatBaseline(built);
   if (wanted == text) return 0;
   if (verb == "check") {
     fprintf(stderr, "%s is not what was built\n", baseline_path);
@@ -58,9 +62,9 @@ int Run(const std::string& verb, const char* baseline_path, const char* built_pa
 
 int main(int argc, char** argv) {
   const std::string verb = argc > 1 ? argv[1] : "";
-  if (argc != 4 || (verb != "check" && verb != "update" && verb != "force")) {
-    fputs("Usage: proto_compat check|update|force BASELINE DESCRIPTOR_SET\n", stderr);
+  if (argc < 4 || (verb != "check" && verb != "update" && verb != "force")) {
+    fputs("Usage: proto_compat check|update|force BASELINE DESCRIPTOR_SET...\n", stderr);
     return 2;
   }
-  return daxvmm::proto_compat::Run(verb, argv[2], argv[3]);
+  return daxvmm::proto_compat::Run(verb, argv[2], std::span(argv + 3, argv + argc));
 }
