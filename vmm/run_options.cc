@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "base/command_line.h"
+#include "base/flag_file.h"
 #include "base/size_text.h"
 #include "base/status.h"
 #include "devices/virtio_fs/dax/policy_names.h"
@@ -62,6 +63,15 @@ std::string PolicyNameLines() {
   return lines;
 }
 
+std::vector<FlagSpec> Flags(RunOptions* options);
+
+// The flags of a file, which may not name another one.
+absl::Status ApplyConfig(absl::string_view path, RunOptions* options) {
+  std::vector<FlagSpec> flags = Flags(options);
+  std::erase_if(flags, [](const FlagSpec& flag) { return flag.name == "config" || flag.name == "help"; });
+  return ApplyFlagFile(std::string(path), flags);
+}
+
 // Those that help shows behind the control plane's.
 std::vector<FlagSpec> LastFlags(RunOptions* options) {
   MachineConfig* machine = &options->machine;
@@ -76,6 +86,10 @@ std::vector<FlagSpec> LastFlags(RunOptions* options) {
          options->shutdown_timeout = std::chrono::seconds(seconds);
          return absl::OkStatus();
        }},
+      {"config", "FILE",
+       "Take further flags from this file, one a line: name = value, without dashes or quotes; # begins a comment.\n"
+       "They count as if they stood here: of a flag that is given twice the later one holds. For daxvmm@.service.",
+       [options](absl::string_view v) { return ApplyConfig(v, options); }},
       {"kvm", "FILE", "The KVM device. Default: /dev/kvm",
        [machine](absl::string_view v) { return SetNotEmpty(v, &machine->kvm_path); }},
       {"log-level", "LEVEL", "Least important message to print: debug, info, warning or error. Default: warning",
