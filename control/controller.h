@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/units.h"
+#include "control/audit_log.h"
 #include "control/console_log.h"
 #include "control/event_log.h"
 #include "devices/virtio_fs/dax/convergence.h"
@@ -235,6 +236,10 @@ class Controller {
   virtual absl::Status ResumeMachine() = 0;
   // When it is ended by force. A machine that has not started is ended now, a paused one is resumed for it.
   virtual absl::StatusOr<absl::Time> ShutdownMachine(const ShutdownOptions& options) = 0;
+
+  // Where calls that were not let through are to be written as well; null: there is none. Changes of the policy that
+  // reached the controller are written by it, refused ones too.
+  virtual AuditLog* audit_log() { return nullptr; }
   // What has happened, and what the guest wrote: as old as the machine, and read while it happens.
   virtual EventLog& events() = 0;
   virtual ConsoleLog& console() = 0;

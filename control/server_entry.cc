@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "control/control_server.h"
 #include "control/policy_text.h"
+#include "control/saved_policy_codec.h"
 #include "control/server_abi.h"
+#include "control/tls_files.h"
 
 namespace daxvmm::control {
 namespace {
@@ -56,7 +58,7 @@ extern "C" __attribute__((visibility("default"))) int daxvmm_control_start(
   daxvmm::SetLogSink(&ForwardLine, nullptr);
   daxvmm::SetLogLevel(static_cast<daxvmm::LogLevel>(args->log_level));
   gpr_set_log_function(&ForwardGrpcLine);
-  auto server = ControlServer::Start(args->controller, args->listen_fd);
+  auto server = ControlServer::Start(args->controller, *args->options);
   if (!server.ok()) return Fail(server.status(), error, error_size);
   handle->server = server->release();
   handle->stop = &Stop;
@@ -72,4 +74,34 @@ extern "C" __attribute__((visibility("default"))) int daxvmm_control_parse_polic
   if (!parsed.ok()) return Fail(parsed.status(), error, error_size);
   *policy = *std::move(parsed);
   return 0;
+}
+
+extern "C" __attribute__((visibility("default"))) int daxvmm_control_encode_state(
+    const daxvmm::control::daxvmm_control_state_args* args, const daxvmm::control::SavedPolicy* state,
+    std::string* text, char* error, size_t error_size) {
+  using namespace daxvmm::control;  // NOLINT(google-build-using-namespace): a C function has no namespace of its own
+  if (!IsOfThisBuild(*args, error, error_size)) return static_cast<int>(absl::StatusCode::kFailedPrecondition);
+  auto encoded = EncodeSavedPolicy(*state);
+  if (!encoded.ok()) return Fail(encoded.status(), error, error_size);
+  *text = *std::move(encoded);
+  return 0;
+}
+
+extern "C" __attribute__((visibility("default"))) int daxvmm_control_decode_state(
+    const daxvmm::control::daxvmm_control_state_args* args, const char* text, size_t text_size,
+    daxvmm::control::SavedPolicy* state, char* error, size_t error_size) {
+  using namespace daxvmm::control;  // NOLINT(google-build-using-namespace): a C function has no namespace of its own
+  if (!IsOfThisBuild(*args, error, error_size)) return static_cast<int>(absl::StatusCode::kFailedPrecondition);
+  auto decoded = DecodeSavedPolicy(absl::string_view(text, text_size));
+  if (!decoded.ok()) return Fail(decoded.status(), error, error_size);
+  *state = *std::move(decoded);
+  return 0;
+}
+
+extern "C" __attribute__((visibility("default"))) int daxvmm_control_check_tls(
+    const daxvmm::control::daxvmm_control_check_args* args, char* error, size_t error_size) {
+  using namespace daxvmm::control;  // NOLINT(google-build-using-namespace): a C function has no namespace of its own
+  if (!IsOfThisBuild(*args, error, error_size)) return static_cast<int>(absl::StatusCode::kFailedPrecondition);
+  const absl::Status status = CheckTlsFiles(*args->tls);
+  return status.ok() ? 0 : Fail(status, error, error_size);
 }

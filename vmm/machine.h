@@ -35,6 +35,7 @@
 #include "vmm/memory_plan.h"
 #include "vmm/orderly_shutdown.h"
 #include "vmm/override_expiry.h"
+#include "vmm/policy_keeper.h"
 #include "vmm/vcpu.h"
 #include "vmm/vcpu_gate.h"
 #include "vmm/virtio_slot.h"
@@ -108,6 +109,7 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   absl::Status PauseMachine() override;
   absl::Status ResumeMachine() override;
   absl::StatusOr<absl::Time> ShutdownMachine(const control::ShutdownOptions& options) override;
+  control::AuditLog* audit_log() override { return keeper_->audit_log(); }
   control::EventLog& events() override { return events_; }
   control::ConsoleLog& console() override { return console_; }
 
@@ -125,8 +127,8 @@ class Machine final : public control::Controller, private VcpuEnvironment {
     std::unique_ptr<VirtioSlot> slot;  // goes before the device
   };
 
-  Machine(const MachineConfig& config, ConsoleHooks console, KvmVm vm, dax::Policy policy, EventFd first_entry,
-          EventFd end_event, EventFd power_button, EventFd serial_interrupt);
+  Machine(const MachineConfig& config, ConsoleHooks console, KvmVm vm, std::unique_ptr<PolicyKeeper> keeper,
+          EventFd first_entry, EventFd end_event, EventFd power_button, EventFd serial_interrupt);
   absl::Status Build(const KvmSystem& kvm);
   absl::Status BuildMemory(std::span<const kvm_cpuid_entry2> cpuid);
   absl::Status BuildPlatform();
@@ -154,6 +156,7 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   // In the order of construction; destruction is the reverse, after ~Machine has stopped the vCPUs: vCPUs, shares
   // (transport, then device with its workers), platform devices, memory, and last the virtual machine.
   const MachineConfig config_;
+  const std::unique_ptr<PolicyKeeper> keeper_;
   control::EventLog events_;
   control::ConsoleLog console_;
   dax::PolicyStore policy_;
@@ -174,6 +177,7 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   bool halted_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<GuestEnd> end_ ABSL_GUARDED_BY(mu_);
   std::optional<control::PolicyFileError> policy_file_error_ ABSL_GUARDED_BY(mu_);
+  std::string policy_file_refusal_ ABSL_GUARDED_BY(mu_);  // what SetPolicyFromFile answered last; "": OK
   OrderlyShutdown shutdown_{{.press = [this] { PressPowerButton(); },
                              .force = [this](std::chrono::nanoseconds timeout) { ForceEnd(timeout); }}};
 

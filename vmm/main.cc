@@ -18,14 +18,15 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/log.h"
+#include "base/service_notify.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "base/version.h"
-#include "control/control_socket.h"
 #include "control/policy_file.h"
 #include "control/policy_file_watch.h"
 #include "control/server_loader.h"
 #include "vmm/console.h"
+#include "vmm/control_options.h"
 #include "vmm/machine.h"
 #include "vmm/run_options.h"
 #include "vmm/terminal.h"
@@ -58,7 +59,8 @@ std::string AsFlagError(const absl::Status& status, const MachineConfig& config)
   if (absl::StartsWith(message, config.kvm_path + ": ") || absl::StartsWith(message, "KVM_")) {
     return absl::StrCat("--kvm: ", message);
   }
-  for (const char* field : {"kernel: ", "initrd: ", "cmdline: ", "mem: ", "cpus: ", "share: ", "policy: "}) {
+  for (const char* field :
+       {"kernel: ", "initrd: ", "cmdline: ", "mem: ", "cpus: ", "share: ", "policy: ", "state-dir: ", "audit-log: "}) {
     if (absl::StartsWith(message, field)) return absl::StrCat("--", message);
   }
   return message;
@@ -86,21 +88,32 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// The service manager, where there is one.
+void Notify(absl::string_view state) {
+  if (const absl::Status sent = NotifyServiceManager(state); !sent.ok()) {
+    LOG(kWarning) << std::string(sent.message());
+  }
+}
+
 // Runs a machine to its end on the main thread.
 class Runner {
  public:
   Runner(const RunOptions& options, Machine* machine, RawTerminal* terminal, UniqueFd signals)
       : options_(options), machine_(machine), terminal_(terminal), signals_(std::move(signals)) {}
 
-  absl::Status Run(std::optional<control::ControlSocket>* socket, const std::string& control_library) {
+  absl::Status Run(const ControlSockets& sockets, const std::string& control_library) {
     RETURN_IF_ERROR(machine_->Start(options_.paused ? Machine::StartMode::kWait : Machine::StartMode::kRun));
     std::optional<control::LoadedControlServer> server;
     // While nothing runs there is no guest to be delayed, and somebody has to start it.
     bool serve = options_.paused;
+    bool ready = false;
     for (;;) {
-      if (std::exchange(serve, false) && socket->has_value() && !server.has_value()) {
-        ASSIGN_OR_RETURN(server,
-                         control::LoadedControlServer::Start(machine_, (*socket)->listen_fd(), control_library));
+      if (serve && !std::exchange(ready, true)) {
+        if (options_.control.any()) {
+          ASSIGN_OR_RETURN(server, control::LoadedControlServer::Start(
+                                       machine_, ServerOptions(options_.control, sockets), control_library));
+        }
+        Notify("READY=1");
       }
       pollfd fds[3] = {{machine_->end_event().fd(), POLLIN, 0},
                        {signals_.get(), POLLIN, 0},
@@ -130,6 +143,7 @@ class Runner {
       return;
     }
     LOG(kInfo) << name << ": the guest is asked to power off";
+    Notify("STOPPING=1");
     // What was asked for over the control plane, and is due before, stays.
     const absl::Time ours = absl::Now() + absl::FromChrono(options_.machine.shutdown_timeout);
     if (const std::optional<absl::Time> due = machine_->GetMachine().force_at; due.has_value() && *due <= ours) return;
@@ -178,11 +192,11 @@ int RunMachine(const RunOptions& options) {
 
   MachineConfig config = options.machine;
   std::string control_library;
-  if (!options.control.empty() || !config.policy_file.empty()) {
+  if (options.control.any() || !config.policy_file.empty()) {
     absl::StatusOr<std::string> library = control::LocateControlLibrary();
     if (!library.ok()) {
       return UsageError(
-          absl::StrCat(options.control.empty() ? "--policy-file: " : "--control: ", library.status().message()));
+          absl::StrCat(!options.control.any() ? "--policy-file: " : "--control: ", library.status().message()));
     }
     control_library = *std::move(library);
   }
@@ -192,12 +206,12 @@ int RunMachine(const RunOptions& options) {
     if (!read.ok()) return UsageError(absl::StrCat("--policy-file: ", read.status().message()));
     policy_file = *std::move(read);
   }
-  std::optional<control::ControlSocket> socket;
-  if (!options.control.empty()) {
-    absl::StatusOr<control::ControlSocket> bound = control::ControlSocket::Bind(options.control);
-    if (!bound.ok()) return UsageError(std::string(bound.status().message()));
-    socket = *std::move(bound);
+  if (!options.control.tcp.empty()) {
+    const absl::Status tls = control::CheckTlsFilesByLibrary(options.control.tls, control_library);
+    if (!tls.ok()) return UsageError(std::string(tls.message()));
   }
+  absl::StatusOr<ControlSockets> sockets = BindControl(options.control);
+  if (!sockets.ok()) return UsageError(std::string(sockets.status().message()));
 
   // Made once there is a machine to take its input; no vCPU runs before.
   std::unique_ptr<Console> console;
@@ -223,7 +237,7 @@ int RunMachine(const RunOptions& options) {
   }
 
   Runner runner(options, to, &terminal, *std::move(signals));
-  const absl::Status status = runner.Run(&socket, control_library);
+  const absl::Status status = runner.Run(*sockets, control_library);
   if (!status.ok()) to->Stop("");
   const std::optional<GuestEnd> end = to->end();
   // A vCPU may be waiting for the console: let it go. Then nothing is added to what the console still has to print.
