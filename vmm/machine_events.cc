@@ -18,6 +18,8 @@ std::string DescribeSource(const dax::PolicySource& source) {
       return absl::StrCat("from ", source.detail);
     case dax::SourceKind::kRequest:
       return absl::StrCat("asked for by ", source.detail.empty() ? "the embedder" : source.detail);
+    case dax::SourceKind::kState:
+      return "kept from the run before";
     case dax::SourceKind::kExpiry:
       return absl::StrCat(source.detail, " ran out");
   }
