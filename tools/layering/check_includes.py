@@ -31,7 +31,7 @@ MAY_INCLUDE = {
     "vmm/boot": ["vmm/boot/", "vmm/layout.h", "memory/", "base/"],
     "vmm/acpi": ["vmm/acpi/", "vmm/layout.h", "memory/", "base/"],
     "tools/policy_lab": ["tools/policy_lab/", "devices/virtio_fs/dax/adaptive", "base/"],
-    "benchmarks": ["base/", "memory/", "devices/", "vmm/", "control/", "tests/fakes/", "tests/loopback/"],
+    "benchmarks": ["base/", "memory/", "devices/", "vmm/", "control/", "tests/device/", "tests/fakes/", "tests/loopback/"],
     "examples": ["base/", "memory/", "devices/", "vmm/", "control/", "proto/"],
 }
 # Test sources may use the fakes, wherever they stand.
