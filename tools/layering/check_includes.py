@@ -35,7 +35,7 @@ MAY_INCLUDE = {
     "tools/man_pages": ["vmm/run_man_page.h", "control/ctl/man_page.h", "base/"],
     "tools/policy_lab": ["tools/policy_lab/", "devices/virtio_fs/dax/adaptive", "base/"],
     "tools/proto_compat": ["tools/proto_compat/"],
-    "benchmarks": ["base/", "memory/", "devices/", "vmm/", "control/", "tests/fakes/", "tests/loopback/"],
+    "benchmarks": ["base/", "memory/", "devices/", "vmm/", "control/", "tests/device/", "tests/fakes/", "tests/loopback/"],
     "examples": ["base/", "memory/", "devices/", "vmm/", "control/", "proto/"],
 }
 # Test sources may use the fakes, wherever they stand.
