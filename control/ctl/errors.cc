@@ -42,11 +42,11 @@ std::string Advice(const absl::Status& status, const Invocation& line) {
     case absl::StatusCode::kAborted:
       return "; `daxvmmctl policy get` shows what is in force";
     case absl::StatusCode::kResourceExhausted:
-      if (line.command == CommandId::kFiles) return "; use --share or --limit";
-      if (line.command == CommandId::kOverrideSet) return "; `daxvmmctl policy override clear` makes room";
-      return "";
+      return line.command == CommandId::kOverrideSet && absl::StrContains(status.message(), "overrides")
+                 ? "; `daxvmmctl policy override clear` makes room"
+                 : "";
     case absl::StatusCode::kPermissionDenied:
-      return "; use a socket or a certificate of an operator";
+      return "; daxvmm's --control-allow says who is an operator";
     case absl::StatusCode::kNotFound:
       if (absl::StrContains(status.message(), "share")) return "; `daxvmmctl window` lists the shares";
       return line.command == CommandId::kOverrideClear ? "; `daxvmmctl policy override list` shows those there are"
