@@ -56,16 +56,13 @@ absl::StatusOr<UniqueFd> ConnectSocket(const std::string& path, absl::Duration t
     if (errno == EAGAIN) return absl::DeadlineExceededError(absl::StrCat(path, ": no connection in time"));
     return absl::UnavailableError(ErrnoStatus(errno, path).message());
   }
-  const int flags = fcntl(fd.get(), F_GETFL);
-  if (flags < 0 || fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) return ErrnoStatus(errno, "O_NONBLOCK");
   return fd;
 }
 
-absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectUnix(const ClientOptions& options) {
-  ASSIGN_OR_RETURN(UniqueFd fd, ConnectSocket(options.target, options.timeout));
+std::shared_ptr<grpc::Channel> ChannelOver(UniqueFd connection) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxResponseBytes);
-  return grpc::CreateCustomInsecureChannelFromFd("daxvmm", fd.release(), arguments);
+  return grpc::CreateCustomInsecureChannelFromFd("daxvmm", connection.release(), arguments);
 }
 
 absl::StatusOr<std::string> ReadPem(absl::string_view flag, const std::string& path) {
@@ -210,8 +207,18 @@ struct Client::Impl {
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const ClientOptions& options) {
   const bool tls = !options.tls_ca.empty() || !options.tls_cert.empty() || !options.tls_key.empty();
-  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, tls ? ConnectTls(options) : ConnectUnix(options));
+  if (!tls) {
+    ASSIGN_OR_RETURN(UniqueFd fd, ConnectSocket(options.target, options.timeout));
+    return FromConnection(std::move(fd), options.timeout);
+  }
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, ConnectTls(options));
   return std::unique_ptr<Client>(new Client(std::make_unique<Impl>(channel, options.timeout)));
+}
+
+absl::StatusOr<std::unique_ptr<Client>> Client::FromConnection(UniqueFd connection, absl::Duration timeout) {
+  const int flags = fcntl(connection.get(), F_GETFL);
+  if (flags < 0 || fcntl(connection.get(), F_SETFL, flags | O_NONBLOCK) != 0) return ErrnoStatus(errno, "O_NONBLOCK");
+  return std::unique_ptr<Client>(new Client(std::make_unique<Impl>(ChannelOver(std::move(connection)), timeout)));
 }
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& path, absl::Duration timeout) {

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/unique_fd.h"
 #include "proto/daxvmm/v1/daxvmm.pb.h"
 #include "proto/daxvmm/v1/machine.pb.h"
 
@@ -43,6 +44,8 @@ class Client {
   // The same, for the Unix socket at `path`.
   static absl::StatusOr<std::unique_ptr<Client>> Connect(const std::string& path,
                                                          absl::Duration timeout = absl::Seconds(10));
+  // Over a connected Unix socket.
+  static absl::StatusOr<std::unique_ptr<Client>> FromConnection(UniqueFd connection, absl::Duration timeout);
   ~Client();
 
   absl::StatusOr<v1::GetPolicyResponse> GetPolicy();

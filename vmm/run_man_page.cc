@@ -22,6 +22,26 @@ The guest's console is this terminal: Ctrl-A x ends the guest, Ctrl-A Ctrl-A typ
            {.title = "FLAGS",
             .text = "Sizes are bytes, or have a suffix K, M, G or T (powers of 1024).",
             .items = ManItems(RunFlags(&unused))},
+           {.title = "CONFIGURATION FILE",
+            .text =
+                R"(What `--config` reads. A line is `name = value`, or `name` alone for a flag without a value; the names
+are those of the flags above, without dashes. The value is the rest of the line as it stands, without the blanks around
+it: there are no quotes and no escapes. Empty lines, and lines that begin with `#`, are left out. A flag that may be
+given again may be so here. `config` and `help` may not stand in it. An error names file, line and flag.
+
+  kernel = /boot/vmlinuz
+  initrd = /boot/initrd.img
+  cmdline = console=ttyS0 quiet
+  share = path=/srv/data,tag=data,dax-window=1G
+)"},
+           {.title = "SERVICE",
+            .text =
+                R"(The unit daxvmm@.service runs a machine by name: `systemctl start daxvmm@web` reads
+/etc/daxvmm/web.conf, a file as above. Its control socket is /run/daxvmm/web/control.sock, and what it keeps stands in
+/var/lib/daxvmm/web. It is ready once the guest runs and the socket is served, is started again after exit status 3 (a
+reboot), and after 1, 4 and 5, but not after 0, 2 and 6. `systemctl stop` asks the guest to power off, and waits 90
+seconds. The console is in the journal: `journalctl -u daxvmm@web`.
+)"},
            {.title = "SIGNALS",
             .items =
                 {{"SIGTERM, SIGINT, SIGHUP",
@@ -40,7 +60,17 @@ The guest's console is this terminal: Ctrl-A x ends the guest, Ctrl-A Ctrl-A typ
   guest#  mount -t virtiofs data /mnt
   host$   daxvmmctl --control /run/vm.sock files
 )"},
-           {.title = "SEE ALSO", .text = "daxvmmctl(1)"}},
+           {.title = "ENVIRONMENT",
+            .items = {{"DAXVMM_CONTROL_LIBRARY",
+                       "The file of libdaxvmm_control.so, for --control and --policy-file. Without it: beside the "
+                       "program, or in ../lib/daxvmm/ or ../control/ of its folder."},
+                      {"NOTIFY_SOCKET", "Where the service manager is told that the guest runs; see sd_notify(3)."}}},
+           {.title = "FILES",
+            .items = {{"/dev/kvm", "What runs the guest; see --kvm."},
+                      {"PREFIX/lib/daxvmm/", "The libraries that are loaded when a flag asks for them."},
+                      {"/etc/daxvmm/NAME.conf", "The flags of the machine NAME, for daxvmm@.service."},
+                      {"/run/daxvmm/NAME/control.sock", "Its control socket."}}},
+           {.title = "SEE ALSO", .text = "daxvmmctl(1), daxvmm-policy(5), systemctl(1)"}},
   };
 }
 
