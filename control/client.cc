@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "control/grpc_status.h"
 #include "proto/daxvmm/v1/daxvmm.grpc.pb.h"
 #include "proto/grpc/health/v1/health.grpc.pb.h"
 
@@ -23,11 +24,23 @@ namespace {
 
 namespace health = ::grpc::health::v1;
 
-// The server's own limit on lists is lower.
+// The server's pages are smaller; a policy of many rules is not.
 constexpr int kMaxResponseBytes = 80 << 20;
+// How often all files are asked for anew because the policy changed between two pages.
+constexpr int kListAttempts = 8;
 
-absl::Status FromGrpc(const grpc::Status& status) {
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+template <typename Response>
+absl::Status ReadAll(grpc::ClientContext* context, grpc::ClientReader<Response>* reader,
+                     const std::function<bool(const Response&)>& update) {
+  Response response;
+  while (reader->Read(&response)) {
+    if (!update(response)) context->TryCancel();
+  }
+  return FromGrpc(reader->Finish());
+}
+
+void SetLimit(grpc::ClientContext* context, std::optional<absl::Duration> limit) {
+  if (limit) context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(*limit));
 }
 
 // Connecting ourselves tells a missing file from a dead server, and neither waits for gRPC's retries.
@@ -113,9 +126,11 @@ absl::StatusOr<uint64_t> Client::SetNamedPolicy(const std::string& name, std::op
   return SetPolicy(request);
 }
 
-absl::StatusOr<v1::ListPolicyHistoryResponse> Client::ListPolicyHistory() {
+absl::StatusOr<v1::ListPolicyHistoryResponse> Client::ListPolicyHistory(uint32_t limit) {
+  v1::ListPolicyHistoryRequest request;
+  request.set_limit(limit);
   return impl_->Call<v1::ListPolicyHistoryResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ListPolicyHistory,
-                                                    v1::ListPolicyHistoryRequest());
+                                                    request);
 }
 
 absl::StatusOr<v1::SetFileOverrideResponse> Client::SetFileOverride(const v1::SetFileOverrideRequest& request) {
@@ -135,19 +150,31 @@ absl::StatusOr<v1::ExplainFileResponse> Client::ExplainFile(const v1::ExplainFil
 absl::Status Client::WatchConvergence(const v1::WatchConvergenceRequest& request, std::optional<absl::Duration> limit,
                                       const std::function<bool(const v1::WatchConvergenceResponse&)>& update) {
   grpc::ClientContext context;
-  if (limit) context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(*limit));
-  const auto reader = impl_->policy->WatchConvergence(&context, request);
-  v1::WatchConvergenceResponse response;
-  while (reader->Read(&response)) {
-    if (!update(response)) context.TryCancel();
-  }
-  const grpc::Status status = reader->Finish();
-  return status.ok() ? absl::OkStatus() : FromGrpc(status);
+  SetLimit(&context, limit);
+  return ReadAll(&context, impl_->policy->WatchConvergence(&context, request).get(), update);
 }
 
 absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const std::string& share) {
-  v1::ListFilesRequest request;
-  request.set_share(share);
+  for (int attempt = 0; attempt < kListAttempts; ++attempt) {
+    v1::ListFilesRequest request;
+    request.set_share(share);
+    request.set_page_size(UINT32_MAX);
+    ASSIGN_OR_RETURN(v1::ListFilesResponse all, ListFiles(request));
+    bool one_generation = true;
+    while (one_generation && !all.next_page_token().empty()) {
+      request.set_page_token(all.next_page_token());
+      ASSIGN_OR_RETURN(v1::ListFilesResponse page, ListFiles(request));
+      one_generation = page.generation() == all.generation();
+      all.MergeFrom(page);
+      all.set_next_page_token(page.next_page_token());  // an empty one is not merged
+    }
+    all.set_total_size(static_cast<uint64_t>(all.files_size()));
+    if (one_generation) return all;
+  }
+  return absl::AbortedError("the policy keeps changing; try again");
+}
+
+absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const v1::ListFilesRequest& request) {
   return impl_->Call<v1::ListFilesResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ListFiles, request);
 }
 
@@ -155,6 +182,17 @@ absl::StatusOr<v1::GetWindowResponse> Client::GetWindow(const std::string& share
   v1::GetWindowRequest request;
   request.set_share(share);
   return impl_->Call<v1::GetWindowResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::GetWindow, request);
+}
+
+absl::StatusOr<v1::ListMappingsResponse> Client::ListMappings(const v1::ListMappingsRequest& request) {
+  return impl_->Call<v1::ListMappingsResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::ListMappings, request);
+}
+
+absl::Status Client::WatchWindow(const v1::WatchWindowRequest& request, std::optional<absl::Duration> limit,
+                                 const std::function<bool(const v1::WatchWindowResponse&)>& update) {
+  grpc::ClientContext context;
+  SetLimit(&context, limit);
+  return ReadAll(&context, impl_->window->WatchWindow(&context, request).get(), update);
 }
 
 absl::StatusOr<std::string> Client::CheckHealth(const std::string& service) {

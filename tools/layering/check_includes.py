@@ -25,7 +25,7 @@ MAY_INCLUDE = {
     "devices/virtio_fs/fs": ["devices/virtio_fs/fs/", "devices/virtio_fs/fuse/", "memory/", "base/"],
     "devices/virtio_fs/dax": ["devices/virtio_fs/dax/", "devices/virtio_fs/fuse/", "memory/", "base/"],
     "control": ["control/", "proto/", "devices/virtio_fs/dax/policy", "devices/virtio_fs/dax/convergence.h", "base/"],
-    "vmm": ["vmm/", "control/controller.h", "control/control_socket.h", "control/policy_file",
+    "vmm": ["vmm/", "control/controller.h", "control/control_socket.h", "control/file_query.h", "control/policy_file",
             "control/server_loader.h", "devices/", "memory/", "base/"],
     "vmm/kvm": ["vmm/kvm/", "memory/", "base/"],
     "vmm/boot": ["vmm/boot/", "vmm/layout.h", "memory/", "base/"],

@@ -1,10 +1,13 @@
 #include "devices/virtio_fs/dax/policy_store.h"
 
+#include <sys/random.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/error_reason.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "devices/virtio_fs/dax/policy_names.h"
@@ -15,6 +18,14 @@ namespace {
 uint64_t NextId() {
   static std::atomic<uint64_t> last{0};
   return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+// As good as unique: two runs of a machine must not take each other's etags for their own.
+uint64_t RandomNonce() {
+  uint64_t nonce = 0;
+  // Cannot fail for so few bytes, but on a kernel that knows no getrandom(2).
+  if (getrandom(&nonce, sizeof(nonce), 0) != sizeof(nonce)) nonce = static_cast<uint64_t>(absl::GetCurrentTimeNanos());
+  return nonce;
 }
 
 std::string Counted(size_t n, absl::string_view what) { return absl::StrCat(n, " ", what, n == 1 ? "" : "s"); }
@@ -36,7 +47,7 @@ std::shared_ptr<const CompiledPolicy> MustCompile(Policy policy) {
 
 }  // namespace
 
-PolicyStore::PolicyStore(Policy policy, PolicySource source) : id_(NextId()) {
+PolicyStore::PolicyStore(Policy policy, PolicySource source) : id_(NextId()), nonce_(RandomNonce()) {
   MutexLock changing(&change_mu_);
   Publish(MustCompile(std::move(policy)), std::move(source));
 }
@@ -63,15 +74,40 @@ const PolicySnapshot& PolicyStore::Current() const {
 
 absl::StatusOr<uint64_t> PolicyStore::Set(Policy policy, const SetOptions& options) {
   MutexLock changing(&change_mu_);
+  ASSIGN_OR_RETURN(auto compiled, Prepare(std::move(policy), options));
+  return Publish(std::move(compiled), options.source);
+}
+
+absl::StatusOr<std::shared_ptr<const PolicySnapshot>> PolicyStore::WouldSet(Policy policy,
+                                                                            const SetOptions& options) const {
+  MutexLock changing(&change_mu_);
+  auto next = std::make_shared<PolicySnapshot>();
+  ASSIGN_OR_RETURN(next->compiled, Prepare(std::move(policy), options));
+  next->generation = generation() + 1;
+  next->source = options.source;
+  next->since = absl::Now();
+  return next;
+}
+
+std::string PolicyStore::EtagOf(uint64_t generation) const {
+  return absl::StrCat(absl::Hex(nonce_, absl::kZeroPad16), "-", generation);
+}
+
+absl::StatusOr<std::shared_ptr<const CompiledPolicy>> PolicyStore::Prepare(Policy policy,
+                                                                           const SetOptions& options) const {
   RETURN_IF_ERROR(CheckExpected(options));
   if (options.source.kind == SourceKind::kRequest && !options.force) {
     if (const std::string file = watched_file(); !file.empty()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the policy is the watched file ", file, "'s: change the file"));
+      return WithReason(
+          absl::FailedPreconditionError(absl::StrCat("the policy is the watched file ", file, "'s: change the file")),
+          "POLICY_FILE_WATCHED", {{"file", file}});
     }
   }
-  ASSIGN_OR_RETURN(auto compiled, CompiledPolicy::Compile(std::move(policy), Get()->compiled->overrides()));
-  return Publish(std::move(compiled), options.source);
+  const std::shared_ptr<const CompiledPolicy> old = Get()->compiled;
+  if (!options.parts.rules) policy.rules = old->policy().rules;
+  if (!options.parts.default_outcome) policy.default_outcome = old->policy().default_outcome;
+  if (!options.parts.enforcement) policy.enforcement = old->policy().enforcement;
+  return CompiledPolicy::Compile(std::move(policy), old->overrides());
 }
 
 void PolicyStore::SetWatchedFile(std::string path) {
@@ -113,7 +149,9 @@ absl::StatusOr<uint64_t> PolicyStore::ClearOverride(const std::string& share_tag
   std::vector<Override> overrides = old->overrides();
   const size_t cleared = std::erase_if(
       overrides, [&](const Override& other) { return other.share_tag == share_tag && other.file == file; });
-  if (cleared == 0) return absl::NotFoundError("there is no override for that file");
+  if (cleared == 0) {
+    return WithReason(absl::NotFoundError("there is no override for that file"), "OVERRIDE_NOT_FOUND");
+  }
   ASSIGN_OR_RETURN(auto compiled, old->WithOverrides(std::move(overrides)));
   return Publish(std::move(compiled), options.source);
 }
@@ -143,9 +181,17 @@ std::vector<PolicyHistoryEntry> PolicyStore::History() const {
 
 absl::Status PolicyStore::CheckExpected(const SetOptions& options) const {
   const uint64_t in_force = generation();
-  if (!options.expected_generation || *options.expected_generation == in_force) return absl::OkStatus();
-  return absl::AbortedError(absl::StrCat("expected_generation is ", *options.expected_generation, ", but generation ",
-                                         in_force, " is in force"));
+  if (options.expected_generation && *options.expected_generation != in_force) {
+    return WithReason(absl::AbortedError(absl::StrCat("expected_generation is ", *options.expected_generation,
+                                                      ", but generation ", in_force, " is in force")),
+                      "STALE_GENERATION", {{"generation", absl::StrCat(in_force)}});
+  }
+  if (!options.expected_etag.empty() && options.expected_etag != EtagOf(in_force)) {
+    return WithReason(absl::AbortedError(
+                          absl::StrCat("etag: not that of generation ", in_force, ", which is in force; read it anew")),
+                      "STALE_ETAG", {{"generation", absl::StrCat(in_force)}, {"etag", EtagOf(in_force)}});
+  }
+  return absl::OkStatus();
 }
 
 uint64_t PolicyStore::Publish(std::shared_ptr<const CompiledPolicy> compiled, PolicySource source) {

@@ -26,11 +26,19 @@ enum class SourceKind {
   kFile,     // a watched file
   kRequest,  // the control plane
   kExpiry,   // an override ran out
+  kState,    // the state directory, at start
 };
 
 struct PolicySource {
   SourceKind kind = SourceKind::kStart;
   std::string detail;  // the path of the file; who asked ("uid 0, pid 123")
+};
+
+// What a change takes of the policy that it brings; the rest stays as it is in force.
+struct PolicyParts {
+  bool rules = true;
+  bool default_outcome = true;
+  bool enforcement = true;
 };
 
 struct PolicySnapshot {
@@ -66,13 +74,21 @@ class PolicyStore {
   struct SetOptions {
     PolicySource source;
     std::optional<uint64_t> expected_generation;
+    std::string expected_etag;  // empty: whichever is in force
     bool force = false;
+    PolicyParts parts;  // of Set
   };
   // Validates, compiles and publishes; the new generation. The overrides stay as they are. INVALID_ARGUMENT as Validate
-  // says; ABORTED if `expected_generation` is given and is not the one in force; FAILED_PRECONDITION if a request would
-  // replace what a watched file says, and does not `force` it. The old policy stays then.
+  // says; ABORTED if `expected_generation` or `expected_etag` is given and is not the one in force; FAILED_PRECONDITION
+  // if a request would replace what a watched file says, and does not `force` it. The old policy stays then.
   absl::StatusOr<uint64_t> Set(Policy policy, const SetOptions& options);
   absl::StatusOr<uint64_t> Set(Policy policy) { return Set(std::move(policy), SetOptions()); }
+
+  // What Set would publish, with the generation that it would have; its errors. Changes nothing.
+  absl::StatusOr<std::shared_ptr<const PolicySnapshot>> WouldSet(Policy policy, const SetOptions& options) const;
+
+  // Names a generation of this store, and none of any other store, of whichever process. Opaque.
+  std::string EtagOf(uint64_t generation) const;
 
   // While not empty, that file is the source of truth: see Set. "" takes it back.
   void SetWatchedFile(std::string path);
@@ -94,11 +110,14 @@ class PolicyStore {
   std::vector<PolicyHistoryEntry> History() const;
 
  private:
+  absl::StatusOr<std::shared_ptr<const CompiledPolicy>> Prepare(Policy policy, const SetOptions& options) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(change_mu_);
   absl::Status CheckExpected(const SetOptions& options) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(change_mu_);
   uint64_t Publish(std::shared_ptr<const CompiledPolicy> compiled, PolicySource source)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(change_mu_);
 
-  const uint64_t id_;  // of no other store, before or after
+  const uint64_t id_;     // of no other store, before or after
+  const uint64_t nonce_;  // random, for EtagOf
   // Held across a whole change, compiling included; taken before mu_.
   mutable Mutex change_mu_;
   mutable Mutex mu_;
