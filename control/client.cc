@@ -17,6 +17,7 @@
 #include "base/unique_fd.h"
 #include "control/grpc_status.h"
 #include "proto/daxvmm/v1/daxvmm.grpc.pb.h"
+#include "proto/daxvmm/v1/machine.grpc.pb.h"
 #include "proto/grpc/health/v1/health.grpc.pb.h"
 
 namespace daxvmm::control {
@@ -28,20 +29,6 @@ namespace health = ::grpc::health::v1;
 constexpr int kMaxResponseBytes = 80 << 20;
 // How often all files are asked for anew because the policy changed between two pages.
 constexpr int kListAttempts = 8;
-
-template <typename Response>
-absl::Status ReadAll(grpc::ClientContext* context, grpc::ClientReader<Response>* reader,
-                     const std::function<bool(const Response&)>& update) {
-  Response response;
-  while (reader->Read(&response)) {
-    if (!update(response)) context->TryCancel();
-  }
-  return FromGrpc(reader->Finish());
-}
-
-void SetLimit(grpc::ClientContext* context, std::optional<absl::Duration> limit) {
-  if (limit) context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(*limit));
-}
 
 // Connecting ourselves tells a missing file from a dead server, and neither waits for gRPC's retries.
 absl::StatusOr<UniqueFd> ConnectSocket(const std::string& path, absl::Duration timeout) {
@@ -75,6 +62,7 @@ struct Client::Impl {
       : timeout(timeout),
         policy(v1::DaxPolicyService::NewStub(channel)),
         window(v1::DaxWindowService::NewStub(channel)),
+        machine(v1::MachineService::NewStub(channel)),
         health(health::Health::NewStub(channel)) {}
 
   // Calls one method of a stub with a deadline.
@@ -88,9 +76,24 @@ struct Client::Impl {
     return response;
   }
 
+  // Reads one stream to its end.
+  template <typename Response, typename Stub, typename Request, typename Method>
+  absl::Status Watch(Stub* stub, Method method, const Request& request, std::optional<absl::Duration> limit,
+                     const std::function<bool(const Response&)>& update) const {
+    grpc::ClientContext context;
+    if (limit) context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(*limit));
+    const auto reader = (stub->*method)(&context, request);
+    Response response;
+    while (reader->Read(&response)) {
+      if (!update(response)) context.TryCancel();
+    }
+    return FromGrpc(reader->Finish());
+  }
+
   const absl::Duration timeout;
   const std::unique_ptr<v1::DaxPolicyService::Stub> policy;
   const std::unique_ptr<v1::DaxWindowService::Stub> window;
+  const std::unique_ptr<v1::MachineService::Stub> machine;
   const std::unique_ptr<health::Health::Stub> health;
 };
 
@@ -149,9 +152,8 @@ absl::StatusOr<v1::ExplainFileResponse> Client::ExplainFile(const v1::ExplainFil
 
 absl::Status Client::WatchConvergence(const v1::WatchConvergenceRequest& request, std::optional<absl::Duration> limit,
                                       const std::function<bool(const v1::WatchConvergenceResponse&)>& update) {
-  grpc::ClientContext context;
-  SetLimit(&context, limit);
-  return ReadAll(&context, impl_->policy->WatchConvergence(&context, request).get(), update);
+  return impl_->Watch<v1::WatchConvergenceResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::WatchConvergence,
+                                                    request, limit, update);
 }
 
 absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const std::string& share) {
@@ -190,9 +192,52 @@ absl::StatusOr<v1::ListMappingsResponse> Client::ListMappings(const v1::ListMapp
 
 absl::Status Client::WatchWindow(const v1::WatchWindowRequest& request, std::optional<absl::Duration> limit,
                                  const std::function<bool(const v1::WatchWindowResponse&)>& update) {
-  grpc::ClientContext context;
-  SetLimit(&context, limit);
-  return ReadAll(&context, impl_->window->WatchWindow(&context, request).get(), update);
+  return impl_->Watch<v1::WatchWindowResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::WatchWindow, request,
+                                               limit, update);
+}
+
+absl::StatusOr<v1::Machine> Client::GetMachine() {
+  return impl_->Call<v1::Machine>(impl_->machine.get(), &v1::MachineService::Stub::GetMachine, v1::GetMachineRequest());
+}
+
+absl::StatusOr<v1::Machine> Client::StartMachine() {
+  return impl_->Call<v1::Machine>(impl_->machine.get(), &v1::MachineService::Stub::StartMachine,
+                                  v1::StartMachineRequest());
+}
+
+absl::StatusOr<v1::Machine> Client::PauseMachine() {
+  return impl_->Call<v1::Machine>(impl_->machine.get(), &v1::MachineService::Stub::PauseMachine,
+                                  v1::PauseMachineRequest());
+}
+
+absl::StatusOr<v1::Machine> Client::ResumeMachine() {
+  return impl_->Call<v1::Machine>(impl_->machine.get(), &v1::MachineService::Stub::ResumeMachine,
+                                  v1::ResumeMachineRequest());
+}
+
+absl::StatusOr<v1::ShutdownMachineResponse> Client::ShutdownMachine(const v1::ShutdownMachineRequest& request) {
+  return impl_->Call<v1::ShutdownMachineResponse>(impl_->machine.get(), &v1::MachineService::Stub::ShutdownMachine,
+                                                  request);
+}
+
+absl::Status Client::WatchEvents(const v1::WatchEventsRequest& request, std::optional<absl::Duration> limit,
+                                 const std::function<bool(const v1::WatchEventsResponse&)>& update) {
+  return impl_->Watch<v1::WatchEventsResponse>(impl_->machine.get(), &v1::MachineService::Stub::WatchEvents, request,
+                                               limit, update);
+}
+
+absl::Status Client::ReadConsole(const v1::ReadConsoleRequest& request, std::optional<absl::Duration> limit,
+                                 const std::function<bool(const v1::ReadConsoleResponse&)>& update) {
+  return impl_->Watch<v1::ReadConsoleResponse>(impl_->machine.get(), &v1::MachineService::Stub::ReadConsole, request,
+                                               limit, update);
+}
+
+absl::StatusOr<v1::Share> Client::AddShare(const v1::AddShareRequest& request) {
+  return impl_->Call<v1::Share>(impl_->machine.get(), &v1::MachineService::Stub::AddShare, request);
+}
+
+absl::StatusOr<v1::RemoveShareResponse> Client::RemoveShare(const v1::RemoveShareRequest& request) {
+  return impl_->Call<v1::RemoveShareResponse>(impl_->machine.get(), &v1::MachineService::Stub::RemoveShare, request);
 }
 
 absl::StatusOr<std::string> Client::CheckHealth(const std::string& service) {

@@ -12,16 +12,21 @@
 namespace daxvmm::control {
 namespace {
 
-// An error travels in the trailers, which gRPC refuses above 8 KiB: a longer text would hide the error itself. The
-// details repeat the text up to twice, in base64.
+// An error travels in the trailers, which gRPC refuses above 8 KiB: a longer text would hide the error itself. The text
+// goes in the clear, where a byte may take three, and again in the details, in base64.
 constexpr size_t kMaxErrorText = 1024;
-constexpr size_t kMaxFactText = 256;
-constexpr size_t kMaxFacts = 8;
+constexpr size_t kMaxDescription = 256;
+constexpr size_t kMaxFactText = 128;
+constexpr size_t kMaxFacts = 6;
 constexpr absl::string_view kErrorInfoType = "type.googleapis.com/google.rpc.ErrorInfo";
 constexpr absl::string_view kBadRequestType = "type.googleapis.com/google.rpc.BadRequest";
 
+// Of `limit` bytes, and a few more.
 std::string Cut(absl::string_view text, size_t limit) {
-  return EscapeNonUtf8(text.size() > limit ? absl::StrCat(text.substr(0, limit), "...") : std::string(text));
+  const std::string escaped = EscapeNonUtf8(text.substr(0, limit));
+  if (escaped.size() <= limit && text.size() <= limit) return escaped;
+  // Once more, as a character may have been cut in two.
+  return EscapeNonUtf8(absl::string_view(escaped).substr(0, limit)) + "...";
 }
 
 // Where nothing nearer to the error has said it.
@@ -91,14 +96,14 @@ grpc::Status ToGrpc(const absl::Status& status) {
   info.set_domain(kErrorDomain);
   for (const auto& [key, value] : FactsOfReason(status)) {
     if (info.metadata_size() == static_cast<int>(kMaxFacts)) break;
-    (*info.mutable_metadata())[EscapeNonUtf8(key)] = Cut(value, kMaxFactText);
+    (*info.mutable_metadata())[Cut(key, kMaxFactText)] = Cut(value, kMaxFactText);
   }
   AddDetail(kErrorInfoType, info, &details);
   if (const std::string field = FieldOf(message); !field.empty() && absl::IsInvalidArgument(status)) {
     rpc::BadRequest bad;
     rpc::BadRequest::FieldViolation* const violation = bad.add_field_violations();
     violation->set_field(field);
-    violation->set_description(Cut(message.substr(field.size() + 2), kMaxErrorText));
+    violation->set_description(Cut(message.substr(field.size() + 2), kMaxDescription));
     AddDetail(kBadRequestType, bad, &details);
   }
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), text, details.SerializeAsString());

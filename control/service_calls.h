@@ -14,6 +14,8 @@
 #include "control/caller.h"
 #include "control/controller.h"
 #include "control/convergence_hub.h"
+#include "control/log_streams.h"
+#include "control/window_hub.h"
 
 namespace daxvmm::control {
 
@@ -21,6 +23,8 @@ namespace daxvmm::control {
 struct ServiceParts {
   Controller* controller = nullptr;
   ConvergenceHub* hub = nullptr;
+  LogStreams* streams = nullptr;
+  WindowHub* windows = nullptr;
   CallThread* calls = nullptr;
   CallGate* gate = nullptr;
 };
