@@ -24,8 +24,8 @@ class [[nodiscard]] ControlSocket {
   // Binds and listens. The file has mode 0600 from the moment it exists. The socket file of a dead process is
   // replaced; nothing else ever is: FAILED_PRECONDITION if a live process listens there or if it is no socket,
   // INVALID_ARGUMENT if the path is empty, too long or holds a zero byte; else what the system said. Each error starts
-  // with "--control" and leaves no file behind.
-  static absl::StatusOr<ControlSocket> Bind(const std::string& path);
+  // with `flag`, that gave the path, and leaves no file behind.
+  static absl::StatusOr<ControlSocket> Bind(const std::string& path, const char* flag = "--control");
 
   ControlSocket(ControlSocket&& other) noexcept { *this = std::move(other); }
   ControlSocket& operator=(ControlSocket&& other) noexcept;
@@ -48,7 +48,7 @@ class [[nodiscard]] ControlSocket {
 };
 
 // What Bind would refuse for the path's form alone: empty, too long, a zero byte. Touches no file.
-absl::Status CheckControlPath(const std::string& path);
+absl::Status CheckControlPath(const std::string& path, const char* flag = "--control");
 
 }  // namespace daxvmm::control
 

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/units.h"
+#include "control/metrics_snapshot.h"
 #include "devices/virtio_fs/dax/convergence.h"
 #include "devices/virtio_fs/dax/policy.h"
 #include "devices/virtio_fs/dax/policy_override.h"
@@ -233,6 +234,11 @@ class Controller {
   virtual absl::Status ResumeMachine() = 0;
   // When it is ended by force.
   virtual absl::StatusOr<absl::Time> ShutdownMachine(const ShutdownOptions& options) = 0;
+
+  // Takes microseconds, and for moments locks that requests take too: not to be asked for without end.
+  virtual MetricsSnapshot GetMetrics() const = 0;
+  // Who counts control calls, for GetMetrics; null: nobody does any more, and on return nobody is being asked.
+  virtual void SetCallCounts(const ControlCallCounts* counts) = 0;
 };
 
 }  // namespace daxvmm::control

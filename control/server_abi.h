@@ -10,11 +10,12 @@
 #include <cstdint>
 
 #include "control/controller.h"
+#include "control/library_abi.h"
 
 namespace daxvmm::control {
 
 // To be raised with any change of this file or of control/controller.h.
-inline constexpr uint32_t kServerAbiVersion = 3;
+inline constexpr uint32_t kServerAbiVersion = 4;
 
 // Changes with most changes of the structs that cross, should somebody forget the version.
 inline constexpr uint64_t kServerAbiLayout = (sizeof(LiveFile) + sizeof(Explanation)) |
@@ -37,14 +38,9 @@ struct daxvmm_control_start_args {
   void (*log)(uint32_t level, const char* line);
 };
 
-struct daxvmm_control_handle {
-  void* server;
-  void (*stop)(void* server);  // once; returns when no thread calls the controller any more
-};
-
 // 0 and a filled `handle`, or an absl::StatusCode and a text in `error`, which has room for `error_size` bytes.
 // One server per process at a time.
-using daxvmm_control_start_fn = int (*)(const daxvmm_control_start_args* args, daxvmm_control_handle* handle,
+using daxvmm_control_start_fn = int (*)(const daxvmm_control_start_args* args, daxvmm_library_handle* handle,
                                         char* error, size_t error_size);
 
 struct daxvmm_control_parse_args {

@@ -1,22 +1,18 @@
 // The symbols that libdaxvmm_control.so exports; see control/server_abi.h.
 #include <grpc/support/log.h>
 
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "base/log.h"
 #include "control/control_server.h"
+#include "control/library_entry.h"
 #include "control/policy_text.h"
 #include "control/server_abi.h"
 
 namespace daxvmm::control {
 namespace {
-
-void (*g_host_log)(uint32_t level, const char* line) = nullptr;
-
-void ForwardLine(LogLevel level, const char* line, void* context) { g_host_log(static_cast<uint32_t>(level), line); }
 
 // gRPC would write to standard error by itself, which may be a guest's console in raw mode. What it calls an error is
 // mostly a peer that went away.
@@ -30,34 +26,19 @@ void ForwardGrpcLine(gpr_log_func_args* args) {
 
 void Stop(void* server) { delete static_cast<ControlServer*>(server); }
 
-// The version stands first for ever, in all arguments: nothing else may be read before it is known.
-template <typename Args>
-bool IsOfThisBuild(const Args& args, char* error, size_t error_size) {
-  if (args.abi_version == kServerAbiVersion && args.layout == kServerAbiLayout) return true;
-  std::snprintf(error, error_size, "the library is of another build (interface %u, the program's is %u)",
-                kServerAbiVersion, args.abi_version);
-  return false;
-}
-
-int Fail(const absl::Status& status, char* error, size_t error_size) {
-  std::snprintf(error, error_size, "%s", std::string(status.message()).c_str());
-  return static_cast<int>(status.code());
-}
-
 }  // namespace
 }  // namespace daxvmm::control
 
 extern "C" __attribute__((visibility("default"))) int daxvmm_control_start(
-    const daxvmm::control::daxvmm_control_start_args* args, daxvmm::control::daxvmm_control_handle* handle, char* error,
+    const daxvmm::control::daxvmm_control_start_args* args, daxvmm::control::daxvmm_library_handle* handle, char* error,
     size_t error_size) {
   using namespace daxvmm::control;  // NOLINT(google-build-using-namespace): a C function has no namespace of its own
-  if (!IsOfThisBuild(*args, error, error_size)) return static_cast<int>(absl::StatusCode::kFailedPrecondition);
-  g_host_log = args->log;
-  daxvmm::SetLogSink(&ForwardLine, nullptr);
-  daxvmm::SetLogLevel(static_cast<daxvmm::LogLevel>(args->log_level));
+  if (const int code = CheckBuild(*args, kServerAbiVersion, kServerAbiLayout, error, error_size); code != 0)
+    return code;
+  ForwardLog(args->log, args->log_level);
   gpr_set_log_function(&ForwardGrpcLine);
   auto server = ControlServer::Start(args->controller, args->listen_fd);
-  if (!server.ok()) return Fail(server.status(), error, error_size);
+  if (!server.ok()) return FailWith(server.status(), error, error_size);
   handle->server = server->release();
   handle->stop = &Stop;
   return 0;
@@ -67,9 +48,10 @@ extern "C" __attribute__((visibility("default"))) int daxvmm_control_parse_polic
     const daxvmm::control::daxvmm_control_parse_args* args, daxvmm::dax::Policy* policy, char* error,
     size_t error_size) {
   using namespace daxvmm::control;  // NOLINT(google-build-using-namespace): a C function has no namespace of its own
-  if (!IsOfThisBuild(*args, error, error_size)) return static_cast<int>(absl::StatusCode::kFailedPrecondition);
+  if (const int code = CheckBuild(*args, kServerAbiVersion, kServerAbiLayout, error, error_size); code != 0)
+    return code;
   auto parsed = ParsePolicyText(absl::string_view(args->text, args->text_size), args->name);
-  if (!parsed.ok()) return Fail(parsed.status(), error, error_size);
+  if (!parsed.ok()) return FailWith(parsed.status(), error, error_size);
   *policy = *std::move(parsed);
   return 0;
 }

@@ -7,10 +7,12 @@
 #define DAXVMM_CONTROL_SERVER_LOADER_H_
 
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "control/controller.h"
+#include "control/library.h"
 #include "control/server_abi.h"
 
 namespace daxvmm::control {
@@ -32,16 +34,13 @@ class [[nodiscard]] LoadedControlServer {
   static absl::StatusOr<LoadedControlServer> Start(Controller* controller, int listen_fd,
                                                    const std::string& library_path);
 
-  LoadedControlServer(LoadedControlServer&& other) noexcept : handle_(other.handle_) { other.handle_ = {}; }
-  LoadedControlServer& operator=(LoadedControlServer&& other) noexcept;
-  // Stops the server: no thread calls the controller afterwards. The library stays loaded, since gRPC keeps threads.
-  ~LoadedControlServer() { Stop(); }
+  // Destruction stops the server: no thread calls the controller afterwards. The library stays loaded, since gRPC keeps
+  // threads.
 
  private:
-  explicit LoadedControlServer(daxvmm_control_handle handle) : handle_(handle) {}
-  void Stop();
+  explicit LoadedControlServer(LibraryHandle handle) : handle_(std::move(handle)) {}
 
-  daxvmm_control_handle handle_{};
+  LibraryHandle handle_;
 };
 
 // Reads policy files, with the same library: it has the contract's two text forms. Copyable.

@@ -100,6 +100,8 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   absl::Status PauseMachine() override;
   absl::Status ResumeMachine() override;
   absl::StatusOr<absl::Time> ShutdownMachine(const control::ShutdownOptions& options) override;
+  control::MetricsSnapshot GetMetrics() const override;
+  void SetCallCounts(const control::ControlCallCounts* counts) override;
 
   // A watched policy file, of which somebody else tells (control/policy_file_watch.h). Any thread.
   // The policy is that of the file, before the rules of shares are put in front of it. Wins over whatever is in force.
@@ -144,6 +146,8 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   mutable Mutex mu_;
   std::optional<GuestEnd> end_ ABSL_GUARDED_BY(mu_);
   std::optional<control::PolicyFileError> policy_file_error_ ABSL_GUARDED_BY(mu_);
+  mutable Mutex call_counts_mu_;  // held while those who count are asked
+  const control::ControlCallCounts* call_counts_ ABSL_GUARDED_BY(call_counts_mu_) = nullptr;
 
   KvmVm vm_;
   MemoryPlan plan_;

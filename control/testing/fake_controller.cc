@@ -161,6 +161,18 @@ absl::StatusOr<absl::Time> FakeController::ShutdownMachine(const ShutdownOptions
   return *machine.force_at;
 }
 
+MetricsSnapshot FakeController::GetMetrics() const {
+  MetricsSnapshot snapshot = metrics;
+  MutexLock lock(&mu_);
+  if (call_counts_ != nullptr) snapshot.control_calls = call_counts_->CallCounts();
+  return snapshot;
+}
+
+void FakeController::SetCallCounts(const ControlCallCounts* counts) {
+  MutexLock lock(&mu_);
+  call_counts_ = counts;
+}
+
 void FakeController::SetCounts(const ConvergenceCounts& counts) {
   MutexLock lock(&mu_);
   counts_ = counts;

@@ -37,6 +37,9 @@ class FakeController final : public Controller {
   absl::Status PauseMachine() override;
   absl::Status ResumeMachine() override;
   absl::StatusOr<absl::Time> ShutdownMachine(const ShutdownOptions& options) override;
+  // As it is put, with the calls that are counted.
+  MetricsSnapshot GetMetrics() const override;
+  void SetCallCounts(const ControlCallCounts* counts) override;
 
   // Three files in two shares, and a window for each share.
   void FillWithExamples();
@@ -51,6 +54,7 @@ class FakeController final : public Controller {
   // Answered as they are put; the state moves as the calls say.
   PolicyPreview preview;
   MachineInfo machine;
+  MetricsSnapshot metrics;
   // As many of the next ListFiles calls see the policy change under them.
   mutable std::atomic<int> policy_changes_during_list{0};
   mutable std::atomic<int> times_counted{0};
@@ -61,6 +65,7 @@ class FakeController final : public Controller {
   mutable dax::PolicyStore store_{dax::DefaultPolicy(), {.kind = dax::SourceKind::kStart, .detail = "--policy"}};
   mutable Mutex mu_;
   ConvergenceCounts counts_ ABSL_GUARDED_BY(mu_);
+  const ControlCallCounts* call_counts_ ABSL_GUARDED_BY(mu_) = nullptr;
   std::optional<PolicyFileError> file_error_ ABSL_GUARDED_BY(mu_);
 };
 
