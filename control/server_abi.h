@@ -26,6 +26,8 @@ inline constexpr char kServerLibraryName[] = "libdaxvmm_control.so";
 inline constexpr char kServerStartSymbol[] = "daxvmm_control_start";
 inline constexpr char kParsePolicySymbol[] = "daxvmm_control_parse_policy";
 
+using daxvmm_control_handle = daxvmm_library_handle;
+
 extern "C" {
 
 struct daxvmm_control_start_args {
@@ -40,7 +42,7 @@ struct daxvmm_control_start_args {
 
 // 0 and a filled `handle`, or an absl::StatusCode and a text in `error`, which has room for `error_size` bytes.
 // One server per process at a time.
-using daxvmm_control_start_fn = int (*)(const daxvmm_control_start_args* args, daxvmm_library_handle* handle,
+using daxvmm_control_start_fn = int (*)(const daxvmm_control_start_args* args, daxvmm_control_handle* handle,
                                         char* error, size_t error_size);
 
 struct daxvmm_control_parse_args {

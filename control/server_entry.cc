@@ -30,7 +30,7 @@ void Stop(void* server) { delete static_cast<ControlServer*>(server); }
 }  // namespace daxvmm::control
 
 extern "C" __attribute__((visibility("default"))) int daxvmm_control_start(
-    const daxvmm::control::daxvmm_control_start_args* args, daxvmm::control::daxvmm_library_handle* handle, char* error,
+    const daxvmm::control::daxvmm_control_start_args* args, daxvmm::control::daxvmm_control_handle* handle, char* error,
     size_t error_size) {
   using namespace daxvmm::control;  // NOLINT(google-build-using-namespace): a C function has no namespace of its own
   if (const int code = CheckBuild(*args, kServerAbiVersion, kServerAbiLayout, error, error_size); code != 0)

@@ -27,7 +27,7 @@ absl::StatusOr<LoadedControlServer> LoadedControlServer::Start(Controller* contr
       .listen_fd = listen_fd,
       .log = &TakeLibraryLine,
   };
-  daxvmm_library_handle handle{};
+  daxvmm_control_handle handle{};
   char error[512] = "";
   const int code = start(&args, &handle, error, sizeof(error));
   if (code != 0) {

@@ -22,6 +22,8 @@
 #include "base/unique_fd.h"
 #include "base/version.h"
 #include "control/control_socket.h"
+#include "control/metrics/endpoint.h"
+#include "control/metrics/loader.h"
 #include "control/policy_file.h"
 #include "control/policy_file_watch.h"
 #include "control/server_loader.h"
@@ -90,15 +92,32 @@ void RaiseDescriptorLimit() {
 // until the guest is gone. One that is powering off already ignores it.
 constexpr std::chrono::seconds kPressPeriod{1};
 
+// What serves metrics once the guest runs.
+struct Metrics {
+  control::MetricsSocket socket;
+  std::string library;
+};
+
+absl::StatusOr<Metrics> BindMetrics(const control::MetricsEndpoint& endpoint) {
+  absl::StatusOr<std::string> library = control::LocateMetricsLibrary();
+  if (!library.ok()) {
+    return absl::Status(library.status().code(), absl::StrCat("--metrics: ", library.status().message()));
+  }
+  ASSIGN_OR_RETURN(control::MetricsSocket socket, control::MetricsSocket::Bind(endpoint));
+  return Metrics{std::move(socket), *std::move(library)};
+}
+
 // Runs a machine to its end on the main thread.
 class Runner {
  public:
   Runner(const RunOptions& options, Machine* machine, RawTerminal* terminal, UniqueFd signals)
       : options_(options), machine_(machine), terminal_(terminal), signals_(std::move(signals)) {}
 
-  absl::Status Run(std::optional<control::ControlSocket>* socket, const std::string& control_library) {
+  absl::Status Run(std::optional<control::ControlSocket>* socket, const std::string& control_library,
+                   const std::optional<Metrics>& metrics) {
     RETURN_IF_ERROR(machine_->Start());
     std::optional<control::LoadedControlServer> server;
+    std::optional<control::LoadedMetricsServer> metrics_server;
     for (;;) {
       pollfd fds[3] = {{machine_->end_event().fd(), POLLIN, 0},
                        {signals_.get(), POLLIN, 0},
@@ -106,9 +125,15 @@ class Runner {
       if (poll(fds, 3, MillisecondsLeft()) < 0 && errno != EINTR) return ErrnoStatus(errno, "poll");
       if (machine_->end().has_value()) return absl::OkStatus();
       if ((fds[1].revents & POLLIN) != 0) TakeSignal();
-      if ((fds[2].revents & POLLIN) != 0 && machine_->first_entry_event().Drain() && socket->has_value()) {
-        ASSIGN_OR_RETURN(server,
-                         control::LoadedControlServer::Start(machine_, (*socket)->listen_fd(), control_library));
+      if ((fds[2].revents & POLLIN) != 0 && machine_->first_entry_event().Drain()) {
+        if (socket->has_value()) {
+          ASSIGN_OR_RETURN(server,
+                           control::LoadedControlServer::Start(machine_, (*socket)->listen_fd(), control_library));
+        }
+        if (metrics.has_value()) {
+          ASSIGN_OR_RETURN(metrics_server, control::LoadedMetricsServer::Start(machine_, metrics->socket.listen_fd(),
+                                                                               metrics->library));
+        }
       }
       if (!give_up_.has_value()) continue;
       const auto now = std::chrono::steady_clock::now();
@@ -212,6 +237,13 @@ int RunMachine(const RunOptions& options) {
     socket = *std::move(bound);
   }
 
+  std::optional<Metrics> metrics;
+  if (options.metrics.has_value()) {
+    absl::StatusOr<Metrics> bound = BindMetrics(*options.metrics);
+    if (!bound.ok()) return UsageError(std::string(bound.status().message()));
+    metrics = *std::move(bound);
+  }
+
   // Made once there is a machine to take its input; no vCPU runs before.
   std::unique_ptr<Console> console;
   absl::StatusOr<std::unique_ptr<Machine>> machine =
@@ -236,7 +268,7 @@ int RunMachine(const RunOptions& options) {
   }
 
   Runner runner(options, to, &terminal, *std::move(signals));
-  const absl::Status status = runner.Run(&socket, control_library);
+  const absl::Status status = runner.Run(&socket, control_library, metrics);
   if (!status.ok()) to->Stop("");
   const std::optional<GuestEnd> end = to->end();
   // A vCPU may be waiting for the console: let it go. Then nothing is added to what the console still has to print.

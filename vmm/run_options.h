@@ -3,19 +3,22 @@
 #define DAXVMM_VMM_RUN_OPTIONS_H_
 
 #include <chrono>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/log.h"
+#include "control/metrics/endpoint.h"
 #include "vmm/config.h"
 
 namespace daxvmm::vmm {
 
 struct RunOptions {
   MachineConfig machine;
-  std::string control;  // path of the control socket; empty: no control plane
+  std::string control;                              // path of the control socket; empty: no control plane
+  std::optional<control::MetricsEndpoint> metrics;  // where they are served; nullopt: nowhere
   // --policy was given; excludes `machine.policy_file`, of which nothing has been read yet.
   bool named_policy = false;
   LogLevel log_level = LogLevel::kWarning;

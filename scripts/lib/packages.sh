@@ -5,6 +5,7 @@ readonly packages_build=(
   bazel-bootstrap
   libabsl-dev
   libre2-dev
+  prometheus-cpp-dev
   libprotobuf-dev protobuf-compiler
   libgrpc++-dev protobuf-compiler-grpc
   libgtest-dev libgmock-dev

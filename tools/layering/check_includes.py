@@ -25,7 +25,9 @@ MAY_INCLUDE = {
     "devices/virtio_fs/fs": ["devices/virtio_fs/fs/", "devices/virtio_fs/fuse/", "memory/", "base/"],
     "devices/virtio_fs/dax": ["devices/virtio_fs/dax/", "devices/virtio_fs/fuse/", "memory/", "base/"],
     "control": ["control/", "proto/", "devices/virtio_fs/dax/policy", "devices/virtio_fs/dax/convergence.h", "base/"],
-    "vmm": ["vmm/", "control/controller.h", "control/control_socket.h", "control/policy_file",
+    "control/metrics": ["control/metrics/", "control/controller.h", "control/metrics_snapshot.h", "control/library",
+                        "control/server_abi.h", "control/control_socket.h", "control/text.h", "base/"],
+    "vmm": ["vmm/", "control/controller.h", "control/metrics/endpoint.h", "control/metrics/loader.h", "control/control_socket.h", "control/policy_file",
             "control/server_loader.h", "devices/", "memory/", "base/"],
     "vmm/kvm": ["vmm/kvm/", "memory/", "base/"],
     "vmm/boot": ["vmm/boot/", "vmm/layout.h", "memory/", "base/"],
@@ -103,6 +105,7 @@ def self_test():
             "devices/serial/a.cc": "#include <linux/kvm.h>\n",
             "vmm/a.cc": '#include "proto/daxvmm/v1/daxvmm.pb.h"\n',
             "control/a.cc": '#include "vmm/machine.h"\n',
+            "control/metrics/a.cc": '#include "control/control_server.h"\n',
             "memory/a.cc": '#include "tests/fakes/guest_ram.h"\n',
         }
         fine = {
