@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "proto/daxvmm/v1/daxvmm.grpc.pb.h"
+#include "proto/daxvmm/v1/machine.grpc.pb.h"
 #include "proto/grpc/health/v1/health.grpc.pb.h"
 
 namespace daxvmm::control {
@@ -62,6 +63,7 @@ struct Client::Impl {
       : timeout(timeout),
         policy(v1::DaxPolicyService::NewStub(channel)),
         window(v1::DaxWindowService::NewStub(channel)),
+        machine(v1::MachineService::NewStub(channel)),
         health(health::Health::NewStub(channel)) {}
 
   // Calls one method of a stub with a deadline.
@@ -75,9 +77,25 @@ struct Client::Impl {
     return response;
   }
 
+  // Reads one stream to its end.
+  template <typename Response, typename Stub, typename Request, typename Method>
+  absl::Status Watch(Stub* stub, Method method, const Request& request, std::optional<absl::Duration> limit,
+                     const std::function<bool(const Response&)>& update) const {
+    grpc::ClientContext context;
+    if (limit) context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(*limit));
+    const auto reader = (stub->*method)(&context, request);
+    Response response;
+    while (reader->Read(&response)) {
+      if (!update(response)) context.TryCancel();
+    }
+    const grpc::Status status = reader->Finish();
+    return status.ok() ? absl::OkStatus() : FromGrpc(status);
+  }
+
   const absl::Duration timeout;
   const std::unique_ptr<v1::DaxPolicyService::Stub> policy;
   const std::unique_ptr<v1::DaxWindowService::Stub> window;
+  const std::unique_ptr<v1::MachineService::Stub> machine;
   const std::unique_ptr<health::Health::Stub> health;
 };
 
@@ -134,15 +152,8 @@ absl::StatusOr<v1::ExplainFileResponse> Client::ExplainFile(const v1::ExplainFil
 
 absl::Status Client::WatchConvergence(const v1::WatchConvergenceRequest& request, std::optional<absl::Duration> limit,
                                       const std::function<bool(const v1::WatchConvergenceResponse&)>& update) {
-  grpc::ClientContext context;
-  if (limit) context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(*limit));
-  const auto reader = impl_->policy->WatchConvergence(&context, request);
-  v1::WatchConvergenceResponse response;
-  while (reader->Read(&response)) {
-    if (!update(response)) context.TryCancel();
-  }
-  const grpc::Status status = reader->Finish();
-  return status.ok() ? absl::OkStatus() : FromGrpc(status);
+  return impl_->Watch<v1::WatchConvergenceResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::WatchConvergence,
+                                                    request, limit, update);
 }
 
 absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const std::string& share) {
@@ -155,6 +166,50 @@ absl::StatusOr<v1::GetWindowResponse> Client::GetWindow(const std::string& share
   v1::GetWindowRequest request;
   request.set_share(share);
   return impl_->Call<v1::GetWindowResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::GetWindow, request);
+}
+
+absl::StatusOr<v1::Machine> Client::GetMachine() {
+  return impl_->Call<v1::Machine>(impl_->machine.get(), &v1::MachineService::Stub::GetMachine, v1::GetMachineRequest());
+}
+
+absl::StatusOr<v1::Machine> Client::StartMachine() {
+  return impl_->Call<v1::Machine>(impl_->machine.get(), &v1::MachineService::Stub::StartMachine,
+                                  v1::StartMachineRequest());
+}
+
+absl::StatusOr<v1::Machine> Client::PauseMachine() {
+  return impl_->Call<v1::Machine>(impl_->machine.get(), &v1::MachineService::Stub::PauseMachine,
+                                  v1::PauseMachineRequest());
+}
+
+absl::StatusOr<v1::Machine> Client::ResumeMachine() {
+  return impl_->Call<v1::Machine>(impl_->machine.get(), &v1::MachineService::Stub::ResumeMachine,
+                                  v1::ResumeMachineRequest());
+}
+
+absl::StatusOr<v1::ShutdownMachineResponse> Client::ShutdownMachine(const v1::ShutdownMachineRequest& request) {
+  return impl_->Call<v1::ShutdownMachineResponse>(impl_->machine.get(), &v1::MachineService::Stub::ShutdownMachine,
+                                                  request);
+}
+
+absl::Status Client::WatchEvents(const v1::WatchEventsRequest& request, std::optional<absl::Duration> limit,
+                                 const std::function<bool(const v1::WatchEventsResponse&)>& update) {
+  return impl_->Watch<v1::WatchEventsResponse>(impl_->machine.get(), &v1::MachineService::Stub::WatchEvents, request,
+                                               limit, update);
+}
+
+absl::Status Client::ReadConsole(const v1::ReadConsoleRequest& request, std::optional<absl::Duration> limit,
+                                 const std::function<bool(const v1::ReadConsoleResponse&)>& update) {
+  return impl_->Watch<v1::ReadConsoleResponse>(impl_->machine.get(), &v1::MachineService::Stub::ReadConsole, request,
+                                               limit, update);
+}
+
+absl::StatusOr<v1::Share> Client::AddShare(const v1::AddShareRequest& request) {
+  return impl_->Call<v1::Share>(impl_->machine.get(), &v1::MachineService::Stub::AddShare, request);
+}
+
+absl::StatusOr<v1::RemoveShareResponse> Client::RemoveShare(const v1::RemoveShareRequest& request) {
+  return impl_->Call<v1::RemoveShareResponse>(impl_->machine.get(), &v1::MachineService::Stub::RemoveShare, request);
 }
 
 absl::StatusOr<std::string> Client::CheckHealth(const std::string& service) {

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "proto/daxvmm/v1/daxvmm.pb.h"
+#include "proto/daxvmm/v1/machine.pb.h"
 
 namespace daxvmm::control {
 
@@ -45,6 +46,18 @@ class Client {
   // Of all shares if `share` is empty.
   absl::StatusOr<v1::ListFilesResponse> ListFiles(const std::string& share = "");
   absl::StatusOr<v1::GetWindowResponse> GetWindow(const std::string& share = "");
+  absl::StatusOr<v1::Machine> GetMachine();
+  absl::StatusOr<v1::Machine> StartMachine();
+  absl::StatusOr<v1::Machine> PauseMachine();
+  absl::StatusOr<v1::Machine> ResumeMachine();
+  absl::StatusOr<v1::ShutdownMachineResponse> ShutdownMachine(const v1::ShutdownMachineRequest& request);
+  // As WatchConvergence, `limit` included.
+  absl::Status WatchEvents(const v1::WatchEventsRequest& request, std::optional<absl::Duration> limit,
+                           const std::function<bool(const v1::WatchEventsResponse&)>& update);
+  absl::Status ReadConsole(const v1::ReadConsoleRequest& request, std::optional<absl::Duration> limit,
+                           const std::function<bool(const v1::ReadConsoleResponse&)>& update);
+  absl::StatusOr<v1::Share> AddShare(const v1::AddShareRequest& request);
+  absl::StatusOr<v1::RemoveShareResponse> RemoveShare(const v1::RemoveShareRequest& request);
   // "SERVING" or another name of grpc.health.v1.HealthCheckResponse.ServingStatus; of the whole server if `service` is
   // empty.
   absl::StatusOr<std::string> CheckHealth(const std::string& service = "");

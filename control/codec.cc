@@ -100,6 +100,8 @@ v1::PolicySource::Kind EncodeKind(dax::SourceKind kind) {
       return v1::PolicySource::KIND_REQUEST;
     case dax::SourceKind::kExpiry:
       return v1::PolicySource::KIND_EXPIRY;
+    case dax::SourceKind::kState:
+      return v1::PolicySource::KIND_STATE;
   }
   return v1::PolicySource::KIND_UNSPECIFIED;
 }
@@ -298,6 +300,7 @@ void EncodeHistory(const std::vector<dax::PolicyHistoryEntry>& entries, v1::List
     out->set_generation(entry.generation);
     EncodeSource(entry.source, entry.since, out->mutable_source());
     out->set_summary(EscapeNonUtf8(entry.summary));
+    out->set_change(EscapeNonUtf8(entry.change));
   }
 }
 

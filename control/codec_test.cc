@@ -289,10 +289,10 @@ TEST(ReplyCodec, CarriesEveryField) {
             "note: \"n\" } overrides { share: \"data\" path: \"a\\\\xff\" outcome: OUTCOME_NO_DAX } "
             "watched_file { path: \"/p\" load_error: \"/p:1: x\" load_error_time { seconds: 3 nanos: 500000000 } }");
   v1::ListPolicyHistoryResponse history;
-  EncodeHistory({{3, {dax::SourceKind::kExpiry, "d"}, absl::FromUnixSeconds(5), "2 rules"}}, &history);
+  EncodeHistory({{3, {dax::SourceKind::kExpiry, "d"}, absl::FromUnixSeconds(5), "2 rules", "c\xff"}}, &history);
   EXPECT_EQ(history.ShortDebugString(),
             "entries { generation: 3 source { kind: KIND_EXPIRY detail: \"d\" effective_time { seconds: 5 } } "
-            "summary: \"2 rules\" }");
+            "summary: \"2 rules\" change: \"c\\\\xff\" }");
 }
 
 void NoteFields(const google::protobuf::Message& message, std::set<std::string>* names) {
@@ -333,7 +333,7 @@ TEST(ReplyCodec, NoFieldIsForgotten) {
   v1::GetPolicyResponse state;
   EncodePolicyState(FullState(), &state);
   v1::ListPolicyHistoryResponse history;
-  EncodeHistory({{3, {dax::SourceKind::kStart, "d"}, absl::FromUnixSeconds(5), "s"}}, &history);
+  EncodeHistory({{3, {dax::SourceKind::kStart, "d"}, absl::FromUnixSeconds(5), "s", "c"}}, &history);
   v1::SetPolicyResponse set;
   set.set_generation(1);  // by the service
   EncodeBound({.generation = 1, .attribute_timeout = absl::Seconds(1)}, set.mutable_bound());
@@ -358,7 +358,7 @@ TEST(ReplyCodec, EveryConvergenceAndSourceHasAName) {
   }
   for (int i = 1; i < v1::PolicySource::Kind_descriptor()->value_count(); ++i) {
     v1::ListPolicyHistoryResponse history;
-    EncodeHistory({{1, {static_cast<dax::SourceKind>(i - 1), ""}, absl::FromUnixSeconds(5), ""}}, &history);
+    EncodeHistory({{1, {static_cast<dax::SourceKind>(i - 1), ""}, absl::FromUnixSeconds(5), "", ""}}, &history);
     EXPECT_EQ(history.entries(0).source().kind(), i);
   }
 }

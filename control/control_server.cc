@@ -25,6 +25,7 @@
 #include "control/call_gate.h"
 #include "control/call_thread.h"
 #include "control/convergence_hub.h"
+#include "control/log_streams.h"
 #include "control/services.h"
 
 namespace daxvmm::control {
@@ -43,9 +44,10 @@ bool MayConnect(const ucred& peer) { return peer.uid == geteuid() || peer.uid ==
 }  // namespace
 
 struct ControlServer::Impl {
-  explicit Impl(Controller* controller) : hub(controller) {}
+  explicit Impl(Controller* controller) : hub(controller), streams(&controller->events(), &controller->console()) {}
 
   ConvergenceHub hub;
+  LogStreams streams;
   CallThread calls;
   std::optional<CallGate> gate;
   std::vector<std::unique_ptr<grpc::Service>> services;
@@ -108,7 +110,11 @@ absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(Controller* 
   // MayConnect above: gRPC does not tell which of them a call is from.
   const uid_t self = geteuid();
   impl->gate.emplace(Caller{.who = absl::StrCat("uid ", self, self == 0 ? "" : " or 0"), .role = Role::kOperator});
-  const ServiceParts parts = {.controller = controller, .hub = &impl->hub, .calls = &impl->calls, .gate = &*impl->gate};
+  const ServiceParts parts = {.controller = controller,
+                              .hub = &impl->hub,
+                              .streams = &impl->streams,
+                              .calls = &impl->calls,
+                              .gate = &*impl->gate};
   impl->services.push_back(NewDaxPolicyService(parts));
   impl->services.push_back(NewDaxWindowService(parts));
   impl->services.push_back(NewMachineService(parts));
@@ -151,6 +157,7 @@ ControlServer::~ControlServer() {
   impl_->accept_thread.Join();
   // What would run on, or wait, is ended first: the server's grace is for what is being answered.
   impl_->hub.Stop();
+  impl_->streams.Stop();
   impl_->calls.Stop();
   impl_->server->GetHealthCheckService()->Shutdown();
   impl_->server->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);

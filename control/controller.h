@@ -12,6 +12,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/units.h"
+#include "control/audit_log.h"
+#include "control/console_log.h"
+#include "control/event_log.h"
 #include "control/metrics_snapshot.h"
 #include "devices/virtio_fs/dax/convergence.h"
 #include "devices/virtio_fs/dax/policy.h"
@@ -227,18 +230,24 @@ class Controller {
   virtual absl::StatusOr<std::vector<WindowMapping>> ListMappings(const std::string& share_tag) const = 0;
 
   virtual MachineInfo GetMachine() const = 0;
-  // FAILED_PRECONDITION that names the state, where the machine is not in one for it; see v1::MachineService.
+  // FAILED_PRECONDITION that names the state, where the machine is not in one for it; see control/machine_state.h.
   virtual absl::Status StartMachine() = 0;
-  // Returns when no vCPU runs guest code any more.
+  // Returns when no vCPU runs guest code any more. ABORTED, and the machine runs on, if one does not leave it in time.
   virtual absl::Status PauseMachine() = 0;
   virtual absl::Status ResumeMachine() = 0;
-  // When it is ended by force.
+  // When it is ended by force. A machine that has not started is ended now, a paused one is resumed for it.
   virtual absl::StatusOr<absl::Time> ShutdownMachine(const ShutdownOptions& options) = 0;
 
   // Takes microseconds, and for moments locks that requests take too: not to be asked for without end.
   virtual MetricsSnapshot GetMetrics() const = 0;
   // Who counts control calls, for GetMetrics; null: nobody does any more, and on return nobody is being asked.
   virtual void SetCallCounts(const ControlCallCounts* counts) = 0;
+  // Where calls that were not let through are to be written as well; null: there is none. Changes of the policy that
+  // reached the controller are written by it, refused ones too.
+  virtual AuditLog* audit_log() { return nullptr; }
+  // What has happened, and what the guest wrote: as old as the machine, and read while it happens.
+  virtual EventLog& events() = 0;
+  virtual ConsoleLog& console() = 0;
 };
 
 }  // namespace daxvmm::control

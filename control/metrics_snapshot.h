@@ -79,6 +79,7 @@ struct MetricsSnapshot {
   std::vector<double> latency_bounds;  // upper bounds in seconds, each included, ascending
   std::vector<ShareMetrics> shares;
   std::vector<VcpuMetrics> vcpus;
+  std::vector<NamedCount> events;               // by kind; all kinds that there are
   std::vector<ControlCallCount> control_calls;  // empty without a control server
   uint64_t policy_generation = 0;               // in force
   uint64_t policy_rules = 0;                    // of it

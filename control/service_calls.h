@@ -14,6 +14,7 @@
 #include "control/caller.h"
 #include "control/controller.h"
 #include "control/convergence_hub.h"
+#include "control/log_streams.h"
 
 namespace daxvmm::control {
 
@@ -21,6 +22,7 @@ namespace daxvmm::control {
 struct ServiceParts {
   Controller* controller = nullptr;
   ConvergenceHub* hub = nullptr;
+  LogStreams* streams = nullptr;
   CallThread* calls = nullptr;
   CallGate* gate = nullptr;
 };

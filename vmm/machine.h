@@ -31,6 +31,7 @@
 #include "vmm/kvm/kvm.h"
 #include "vmm/memory_plan.h"
 #include "vmm/override_expiry.h"
+#include "vmm/policy_keeper.h"
 #include "vmm/vcpu.h"
 #include "vmm/virtio_slot.h"
 #include "vmm/window_guard.h"
@@ -102,6 +103,9 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   absl::StatusOr<absl::Time> ShutdownMachine(const control::ShutdownOptions& options) override;
   control::MetricsSnapshot GetMetrics() const override;
   void SetCallCounts(const control::ControlCallCounts* counts) override;
+  control::AuditLog* audit_log() override { return keeper_->audit_log(); }
+  control::EventLog& events() override { return events_; }
+  control::ConsoleLog& console() override { return console_; }
 
   // A watched policy file, of which somebody else tells (control/policy_file_watch.h). Any thread.
   // The policy is that of the file, before the rules of shares are put in front of it. Wins over whatever is in force.
@@ -117,8 +121,8 @@ class Machine final : public control::Controller, private VcpuEnvironment {
     std::unique_ptr<VirtioSlot> slot;  // goes before the device
   };
 
-  Machine(const MachineConfig& config, ConsoleHooks console, KvmVm vm, dax::Policy policy, EventFd first_entry,
-          EventFd end_event, EventFd power_button, EventFd serial_interrupt);
+  Machine(const MachineConfig& config, ConsoleHooks console, KvmVm vm, std::unique_ptr<PolicyKeeper> keeper,
+          EventFd first_entry, EventFd end_event, EventFd power_button, EventFd serial_interrupt);
   absl::Status Build(const KvmSystem& kvm);
   absl::Status BuildMemory(std::span<const kvm_cpuid_entry2> cpuid);
   absl::Status BuildPlatform();
@@ -137,6 +141,9 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   // In the order of construction; destruction is the reverse, after ~Machine has stopped the vCPUs: vCPUs, shares
   // (transport, then device with its workers), platform devices, memory, and last the virtual machine.
   const MachineConfig config_;
+  const std::unique_ptr<PolicyKeeper> keeper_;
+  control::EventLog events_;
+  control::ConsoleLog console_;
   dax::PolicyStore policy_;
   OverrideExpiry override_expiry_{&policy_};
   const EventFd first_entry_;
@@ -148,6 +155,7 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   std::optional<control::PolicyFileError> policy_file_error_ ABSL_GUARDED_BY(mu_);
   mutable Mutex call_counts_mu_;  // held while those who count are asked
   const control::ControlCallCounts* call_counts_ ABSL_GUARDED_BY(call_counts_mu_) = nullptr;
+  std::string policy_file_refusal_ ABSL_GUARDED_BY(mu_);  // what SetPolicyFromFile answered last; "": OK
 
   KvmVm vm_;
   MemoryPlan plan_;

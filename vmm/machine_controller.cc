@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "base/status.h"
+#include "devices/virtio_fs/dax/policy_change_text.h"
 #include "vmm/machine.h"
 
 namespace daxvmm::vmm {
@@ -106,7 +107,11 @@ absl::StatusOr<control::PolicyChange> Machine::SetPolicy(const dax::Policy& poli
 
 absl::StatusOr<control::PolicyChange> Machine::SetOverride(const dax::Override& override,
                                                            const control::PolicySetOptions& options) {
-  RETURN_IF_ERROR(SelectShares(override.share_tag).status());
+  if (absl::Status known = SelectShares(override.share_tag).status(); !known.ok()) {
+    keeper_->AuditRefusal("set-override", ToStore(options).source, dax::DescribeOverrideChange(nullptr, &override),
+                          known);
+    return known;
+  }
   const absl::StatusOr<uint64_t> generation = policy_.SetOverride(override, ToStore(options));
   if (generation.ok()) override_expiry_.Changed();
   return ToChange(generation);

@@ -1,5 +1,6 @@
 // What the machine counts, as the control plane sees it.
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <string>
@@ -77,6 +78,12 @@ control::ShareMetrics MetricsOf(const virtio_fs::VirtioFsDevice& device, const d
   return share;
 }
 
+// By control::EventKind; the first is none.
+constexpr std::array<const char*, control::kEventKinds> kEventNames = {
+    "",           "started",     "paused",          "resumed",        "shutdown_requested",
+    "power_off",  "reset",       "panic",           "fault",          "stopped",
+    "host_error", "needs_reset", "window_repaired", "policy_changed", "policy_file_refused"};
+
 control::VcpuMetrics MetricsOf(const VcpuCounts& counts, unsigned index) {
   control::VcpuMetrics vcpu{.index = index,
                             .unreachable_mended = counts.unreachable_mended.value(),
@@ -104,6 +111,8 @@ control::MetricsSnapshot Machine::GetMetrics() const {
     MutexLock lock(&mu_);
     snapshot.policy_file_wrong = policy_file_error_.has_value();
   }
+  const std::array<uint64_t, control::kEventKinds> events = events_.counts();
+  for (size_t i = 1; i < events.size(); ++i) snapshot.events.push_back({kEventNames[i], events[i]});
   // Held while they are asked, so that SetCallCounts returns to who counts when nobody asks any more.
   MutexLock lock(&call_counts_mu_);
   if (call_counts_ != nullptr) snapshot.control_calls = call_counts_->CallCounts();

@@ -60,7 +60,8 @@ std::string AsFlagError(const absl::Status& status, const MachineConfig& config)
   if (absl::StartsWith(message, config.kvm_path + ": ") || absl::StartsWith(message, "KVM_")) {
     return absl::StrCat("--kvm: ", message);
   }
-  for (const char* field : {"kernel: ", "initrd: ", "cmdline: ", "mem: ", "cpus: ", "share: ", "policy: "}) {
+  for (const char* field :
+       {"kernel: ", "initrd: ", "cmdline: ", "mem: ", "cpus: ", "share: ", "policy: ", "state-dir: ", "audit-log: "}) {
     if (absl::StartsWith(message, field)) return absl::StrCat("--", message);
   }
   return message;

@@ -101,7 +101,7 @@ std::vector<FlagSpec> Flags(RunOptions* options) {
                     "Default: size"),
        [machine, options](absl::string_view v) -> absl::Status {
          ASSIGN_OR_RETURN(machine->policy, dax::ParsePolicyName(v));
-         options->named_policy = true;
+         options->named_policy = machine->policy_given = true;
          return absl::OkStatus();
        }},
       {"policy-file", "FILE",
@@ -109,6 +109,22 @@ std::vector<FlagSpec> Flags(RunOptions* options) {
        "daxvmmctl policy get -o textproto), at start and whenever the file changes. While it is watched, daxvmmctl\n"
        "policy set needs --force. A file that is wrong later on leaves the policy in force.",
        [machine](absl::string_view v) { return SetNotEmpty(v, &machine->policy_file); }},
+      {"state-dir", "DIR",
+       "Keep policy, overrides and history in this directory (made with mode 0700 if missing): a change is in force\n"
+       "once it is on disk, and a restart goes on with it. What is kept counts, not --policy and policy= of a share;\n"
+       "a --policy-file counts that says something else than when it was read last. One machine at a time.",
+       [machine](absl::string_view v) { return SetNotEmpty(v, &machine->state_dir); }},
+      {"reset-bad-state", "",
+       "If what --state-dir holds cannot be used, set it aside as policy.state.bad-1 (or -2 ...) and start from the\n"
+       "flags. Without it such a machine does not start. A good state is not touched.",
+       [machine](absl::string_view) {
+         machine->reset_bad_state = true;
+         return absl::OkStatus();
+       }},
+      {"audit-log", "FILE",
+       "Append a line of JSON for each change of the policy, and for each that was refused: who, when, what.\n"
+       "A file that was moved away is made anew.",
+       [machine](absl::string_view v) { return SetNotEmpty(v, &machine->audit_log); }},
       {"control", "SOCKET", "Serve the control API (gRPC) on this Unix-domain socket, mode 0600; see daxvmmctl.",
        [options](absl::string_view v) { return SetNotEmpty(v, &options->control); }},
       {"metrics", "ADDRESS",
@@ -178,6 +194,9 @@ absl::StatusOr<RunOptions> ParseRunOptions(std::span<const char* const> argument
   if (!rest.empty()) return absl::InvalidArgumentError(absl::StrCat("'", rest[0], "': run takes flags only"));
   if (options.named_policy && !options.machine.policy_file.empty()) {
     return absl::InvalidArgumentError("--policy-file: excludes --policy");
+  }
+  if (options.machine.reset_bad_state && options.machine.state_dir.empty()) {
+    return absl::InvalidArgumentError("--reset-bad-state: is nothing without --state-dir");
   }
   if (absl::Status status = Validate(options.machine); !status.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("--", status.message()));

@@ -63,6 +63,8 @@ std::string SourceText(const v1::PolicySource& source) {
       return "by request" + detail;
     case v1::PolicySource::KIND_EXPIRY:
       return "an override ran out" + detail;
+    case v1::PolicySource::KIND_STATE:
+      return "kept from an earlier run" + detail;
     default:
       return EnumText(source.kind(), v1::PolicySource::Kind_Name(source.kind()), "KIND_") + detail;
   }
@@ -121,10 +123,10 @@ std::string PolicyTable(const v1::GetPolicyResponse& response) {
 }
 
 std::string HistoryTable(const v1::ListPolicyHistoryResponse& response) {
-  TextTable table({{"GEN", Align::kRight}, {"SINCE"}, {"POLICY"}, {"SOURCE"}});
+  TextTable table({{"GEN", Align::kRight}, {"SINCE"}, {"POLICY"}, {"CHANGE"}, {"SOURCE"}});
   for (const v1::PolicyHistoryEntry& entry : response.entries()) {
     table.AddRow({absl::StrCat(entry.generation()), TimeText(entry.source().effective_time()), entry.summary(),
-                  SourceText(entry.source())});
+                  entry.change(), SourceText(entry.source())});
   }
   return absl::StrCat("Policy generations: ", response.entries_size(), "\n", table.Render());
 }

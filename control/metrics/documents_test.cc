@@ -113,7 +113,9 @@ TEST(DocumentsTest, TheDashboardAsksForWhatIsServed) {
       shown.insert(family);
       // The labels that it selects and sums by exist.
       const bool counter = served.families.at(family).type == "counter" || family != metric;
-      EXPECT_EQ(counter, absl::StrContains(expression, "rate(" + metric)) << expression;
+      EXPECT_EQ(counter, (absl::StrContains(expression, "rate(" + metric) ||
+                          absl::StrContains(expression, "increase(" + metric)))
+          << expression;
     }
     for (const absl::string_view by : {"share", "operation", "error", "reason", "rule", "decision", "state"}) {
       if (!absl::StrContains(expression, std::string(by) + "=~") || metrics.size() != 1) continue;

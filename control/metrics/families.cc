@@ -64,6 +64,8 @@ void AddMachine(const MetricsSample& sample, FamilyList* list) {
     list->Add({{"vcpu", absl::StrCat(vcpu.index)}, {"outcome", "mended"}}, vcpu.unreachable_mended);
     list->Add({{"vcpu", absl::StrCat(vcpu.index)}, {"outcome", "retried"}}, vcpu.unreachable_retried);
   }
+  list->Counter("events_total", "Events of the machine, by kind.");
+  for (const NamedCount& event : sample.machine.events) list->Add({{"kind", event.name}}, event.count);
   list->Counter("control_calls_total", "Calls of the control API, by method and canonical code.");
   for (const ControlCallCount& call : sample.machine.control_calls) {
     list->Add({{"method", call.method}, {"code", call.code}}, call.count);

@@ -56,6 +56,7 @@ TEST_F(FamiliesTest, AreValidAndSayWhatWasCounted) {
   EXPECT_EQ(ValueOf(checked, "daxvmm_machine_state{state=\"running\"}"), 1);
   EXPECT_EQ(ValueOf(checked, "daxvmm_machine_state{state=\"created\"}"), 0);
   EXPECT_EQ(ValueOf(checked, "daxvmm_vcpu_exits_total{vcpu=\"0\",reason=\"mmio\"}"), 34);
+  EXPECT_EQ(ValueOf(checked, "daxvmm_events_total{kind=\"started\"}"), 1);
   EXPECT_EQ(ValueOf(checked, "daxvmm_control_calls_total{method=\"SetPolicy\",code=\"ABORTED\"}"), 1);
   EXPECT_EQ(ValueOf(checked, std::string("daxvmm_build_info{version=\"") + kVersion + "\"}"), 1);
 }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
+#include "control/machine_state.h"
 
 namespace daxvmm::control {
 namespace {
@@ -137,28 +138,59 @@ MachineInfo FakeController::GetMachine() const {
 
 absl::Status FakeController::StartMachine() {
   MutexLock lock(&mu_);
-  if (machine.state != MachineState::kCreated) return absl::FailedPreconditionError("the machine has started already");
+  RETURN_IF_ERROR(CheckMay(MachineCommand::kStart, machine.state));
   machine.state = MachineState::kRunning;
+  machine.started = absl::Now();
+  events_.Append(EventKind::kStarted, "");
   return absl::OkStatus();
 }
 
 absl::Status FakeController::PauseMachine() {
   MutexLock lock(&mu_);
+  RETURN_IF_ERROR(pause_failure_);
+  RETURN_IF_ERROR(CheckMay(MachineCommand::kPause, machine.state));
+  if (machine.state == MachineState::kPaused) return absl::OkStatus();
   machine.state = MachineState::kPaused;
+  events_.Append(EventKind::kPaused, "");
   return absl::OkStatus();
 }
 
 absl::Status FakeController::ResumeMachine() {
   MutexLock lock(&mu_);
+  RETURN_IF_ERROR(CheckMay(MachineCommand::kResume, machine.state));
+  if (machine.state == MachineState::kRunning) return absl::OkStatus();
   machine.state = MachineState::kRunning;
+  events_.Append(EventKind::kResumed, "");
   return absl::OkStatus();
 }
 
 absl::StatusOr<absl::Time> FakeController::ShutdownMachine(const ShutdownOptions& options) {
+  {
+    MutexLock lock(&mu_);
+    RETURN_IF_ERROR(CheckMay(MachineCommand::kShutdown, machine.state));
+    if (!options.force && machine.state != MachineState::kCreated) {
+      machine.state = MachineState::kShuttingDown;
+      machine.force_at = absl::Now() + options.timeout.value_or(absl::Seconds(30));
+      events_.Append(EventKind::kShutdownRequested, options.requester);
+      return *machine.force_at;
+    }
+  }
+  EndMachine(EventKind::kStopped, absl::StrCat("ended by ", options.requester));
+  return absl::Now();
+}
+
+void FakeController::EndMachine(EventKind how, const std::string& why) {
   MutexLock lock(&mu_);
-  machine.state = MachineState::kShuttingDown;
-  machine.force_at = absl::Now() + options.timeout.value_or(absl::Seconds(30));
-  return *machine.force_at;
+  machine.state = MachineState::kEnded;
+  machine.end_reason = why;
+  machine.force_at.reset();
+  events_.Append(how, why);
+  console_.Close();
+}
+
+void FakeController::FailPause(const absl::Status& status) {
+  MutexLock lock(&mu_);
+  pause_failure_ = status;
 }
 
 MetricsSnapshot FakeController::GetMetrics() const {
@@ -230,6 +262,17 @@ void FakeController::FillWithExamples() {
        .dropped_stores = 0},
       {.share_tag = "src"},
   };
+  machine.state = MachineState::kRunning;
+  machine.cpus = 2;
+  machine.memory = MiB(512);
+  machine.shares = {{.tag = "data",
+                     .path = "/srv/data",
+                     .read_only = false,
+                     .window = MiB(64),
+                     .mount_mode = MountMode::kPerFile},
+                    {.tag = "src", .path = "/srv/caf\xe9", .read_only = true, .window = ByteCount(0)}};
+  machine.created = absl::FromUnixSeconds(1'700'000'000);
+  machine.started = machine.created + absl::Milliseconds(250);
 }
 
 }  // namespace daxvmm::control

@@ -40,8 +40,14 @@ class FakeController final : public Controller {
   // As it is put, with the calls that are counted.
   MetricsSnapshot GetMetrics() const override;
   void SetCallCounts(const ControlCallCounts* counts) override;
+  EventLog& events() override { return events_; }
+  ConsoleLog& console() override { return console_; }
 
-  // Three files in two shares, and a window for each share.
+  // The machine is over, with the event for it.
+  void EndMachine(EventKind how, const std::string& why);
+  // What PauseMachine answers if it is not OK, whatever the state.
+  void FailPause(const absl::Status& status);
+  // A machine that runs: three files in two shares, and a window for each share.
   void FillWithExamples();
   void SetCounts(const ConvergenceCounts& counts);
   // As daxvmm does with --policy-file; the error is what GetPolicy shows.
@@ -64,6 +70,9 @@ class FakeController final : public Controller {
 
   mutable dax::PolicyStore store_{dax::DefaultPolicy(), {.kind = dax::SourceKind::kStart, .detail = "--policy"}};
   mutable Mutex mu_;
+  EventLog events_;
+  ConsoleLog console_;
+  absl::Status pause_failure_ ABSL_GUARDED_BY(mu_);
   ConvergenceCounts counts_ ABSL_GUARDED_BY(mu_);
   const ControlCallCounts* call_counts_ ABSL_GUARDED_BY(mu_) = nullptr;
   std::optional<PolicyFileError> file_error_ ABSL_GUARDED_BY(mu_);

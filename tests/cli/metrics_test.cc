@@ -120,6 +120,8 @@ TEST_F(MetricsTest, AMachineServesThemOnASocketOfItsOwn) {
   EXPECT_EQ(answer.find("daxvmm_vcpu_exits_total{vcpu=\"0\",reason=\"io\"} 0\n"), std::string::npos) << answer;
   EXPECT_NE(answer.find("daxvmm_window_capacity_bytes{share=\"data\"} 4194304\n"), std::string::npos) << answer;
   EXPECT_NE(answer.find("daxvmm_policy_generation 1\n"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("daxvmm_events_total{kind=\"started\"} 1\n"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("daxvmm_machine_state{state=\"running\"} 1\n"), std::string::npos) << answer;
   // The control plane was not asked for.
   const std::string maps = MapsOf(*process);
   EXPECT_NE(maps.find("libdaxvmm_metrics"), std::string::npos);

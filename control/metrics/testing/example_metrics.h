@@ -35,6 +35,7 @@ inline void FillWithMetrics(FakeController* controller) {
     metrics.shares.push_back(share);
   }
   metrics.vcpus = {{.index = 0, .exits = {{"io", 12}, {"mmio", 34}}, .unreachable_mended = 1}};
+  metrics.events = {{"started", 1}, {"paused", 0}};
   metrics.control_calls = {{"SetPolicy", "OK", 2}, {"SetPolicy", "ABORTED", 1}};
 }
 
