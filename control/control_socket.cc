@@ -110,6 +110,28 @@ absl::Status Publish(int directory, const std::string& hidden, const std::string
   return Refused(given, "keeps changing; is another machine starting on it?");
 }
 
+// Gives `name`, a socket that this process has just made, its owner and mode. The descriptor makes sure that both go to
+// what was looked at, whoever else may write to the directory.
+absl::Status SetFile(int directory, const std::string& name, const SocketFile& file, const Given& given,
+                     struct stat* own) {
+  const UniqueFd fd(openat(directory, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.valid() || fstat(fd.get(), own) != 0) return ErrnoStatus(errno, absl::StrCat(Subject(given), ": stat"));
+  if (!S_ISSOCK(own->st_mode) || own->st_uid != geteuid() || own->st_nlink != 1) {
+    return Refused(given, "somebody put another file in its place");
+  }
+  // The owner first: until then the mode lets only this process in.
+  const bool give = file.owner != static_cast<uid_t>(-1) || file.group != static_cast<gid_t>(-1);
+  if (give && fchownat(fd.get(), "", file.owner, file.group, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("--control-owner: ", given.path));
+  }
+  // A umask may have taken bits from the owner, too. There is no fchmod for a descriptor of this kind.
+  const std::string through = absl::StrCat("/proc/self/fd/", fd.get());
+  if (((own->st_mode & 07777) != file.mode || give) && chmod(through.c_str(), file.mode) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("--control-mode: ", given.path));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckControlPath(const std::string& path, const char* flag) {
@@ -126,7 +148,7 @@ absl::Status CheckControlPath(const std::string& path, const char* flag) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<ControlSocket> ControlSocket::Bind(const std::string& path, const char* flag) {
+absl::StatusOr<ControlSocket> ControlSocket::Bind(const std::string& path, const SocketFile& file, const char* flag) {
   const Given given{path, flag};
   RETURN_IF_ERROR(CheckControlPath(path, flag));
   const size_t slash = path.rfind('/');
@@ -155,13 +177,7 @@ absl::StatusOr<ControlSocket> ControlSocket::Bind(const std::string& path, const
   }
   absl::Cleanup remove_hidden = [&] { unlinkat(made.directory_.get(), hidden.c_str(), 0); };
   struct stat own{};
-  if (fstatat(made.directory_.get(), hidden.c_str(), &own, AT_SYMLINK_NOFOLLOW) != 0) {
-    return ErrnoStatus(errno, absl::StrCat(Subject(given), ": stat"));
-  }
-  // A umask may have taken bits from the owner.
-  if ((own.st_mode & 07777) != kMode && fchmodat(made.directory_.get(), hidden.c_str(), kMode, 0) != 0) {
-    return ErrnoStatus(errno, absl::StrCat(Subject(given), ": chmod"));
-  }
+  RETURN_IF_ERROR(SetFile(made.directory_.get(), hidden, file, given, &own));
   if (listen(listener.get(), kBacklog) != 0) return ErrnoStatus(errno, absl::StrCat(Subject(given), ": listen"));
   RETURN_IF_ERROR(Publish(made.directory_.get(), hidden, made.base_name_, given));
   std::move(remove_hidden).Cancel();

@@ -98,7 +98,7 @@ absl::StatusOr<MetricsEndpoint> ParseMetricsEndpoint(absl::string_view text) {
 
 absl::StatusOr<MetricsSocket> MetricsSocket::Bind(const MetricsEndpoint& endpoint) {
   if (endpoint.address.empty()) {
-    ASSIGN_OR_RETURN(ControlSocket socket, ControlSocket::Bind(endpoint.path, kFlag));
+    ASSIGN_OR_RETURN(ControlSocket socket, ControlSocket::Bind(endpoint.path, SocketFile(), kFlag));
     return MetricsSocket(std::move(socket));
   }
   // Once more: whoever filled the endpoint in by hand gets no port that the network reaches either.

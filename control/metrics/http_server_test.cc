@@ -21,7 +21,7 @@ using testing::HasSubstr;
 class HttpServerTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto socket = ControlSocket::Bind(Path(), "--metrics");
+    auto socket = ControlSocket::Bind(Path(), SocketFile(), "--metrics");
     ASSERT_TRUE(socket.ok()) << socket.status();
     socket_ = std::make_unique<ControlSocket>(*std::move(socket));
   }
