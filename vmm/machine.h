@@ -102,6 +102,8 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   absl::Status PauseMachine() override;
   absl::Status ResumeMachine() override;
   absl::StatusOr<absl::Time> ShutdownMachine(const control::ShutdownOptions& options) override;
+  control::MetricsSnapshot GetMetrics() const override;
+  void SetCallCounts(const control::ControlCallCounts* counts) override;
   control::AuditLog* audit_log() override { return keeper_->audit_log(); }
   control::EventLog& events() override { return events_; }
   control::ConsoleLog& console() override { return console_; }
@@ -153,6 +155,8 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   mutable Mutex mu_;
   std::optional<GuestEnd> end_ ABSL_GUARDED_BY(mu_);
   std::optional<control::PolicyFileError> policy_file_error_ ABSL_GUARDED_BY(mu_);
+  mutable Mutex call_counts_mu_;  // held while those who count are asked
+  const control::ControlCallCounts* call_counts_ ABSL_GUARDED_BY(call_counts_mu_) = nullptr;
   std::string policy_file_refusal_ ABSL_GUARDED_BY(mu_);  // what SetPolicyFromFile answered last; "": OK
 
   KvmVm vm_;

@@ -76,6 +76,13 @@ absl::Status ApplyConfig(absl::string_view path, RunOptions* options) {
 std::vector<FlagSpec> LastFlags(RunOptions* options) {
   MachineConfig* machine = &options->machine;
   return {
+      {"metrics", "ADDRESS",
+       "Serve metrics for Prometheus by HTTP at /metrics. A path (or unix:PATH): a Unix-domain socket, mode 0600;\n"
+       "127.0.0.1:PORT or [::1]:PORT: a port of the loopback interface, for whoever is on this host.",
+       [options](absl::string_view v) -> absl::Status {
+         ASSIGN_OR_RETURN(options->metrics, control::ParseMetricsEndpoint(v));
+         return absl::OkStatus();
+       }},
       {"shutdown-timeout", "SECONDS",
        "On SIGTERM the guest's power button is pressed; this long after it, the guest is ended. Default: 30",
        [options](absl::string_view v) {

@@ -16,6 +16,7 @@
 #include "vmm/fault_mender.h"
 #include "vmm/guest_end.h"
 #include "vmm/kvm/kvm.h"
+#include "vmm/vcpu_counts.h"
 #include "vmm/window_guard.h"
 
 namespace daxvmm::vmm {
@@ -52,6 +53,8 @@ class Vcpu {
   void RequestReport();
   // Waits until the thread has ended.
   void Join() { thread_.Join(); }
+  // Any thread.
+  const VcpuCounts& counts() const { return counts_; }
 
  private:
   void Loop();
@@ -74,6 +77,7 @@ class Vcpu {
   const VcpuBuses buses_;
   VcpuEnvironment* const environment_;
   FaultMender mender_;
+  VcpuCounts counts_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> report_{false};
   NamedThread thread_;
