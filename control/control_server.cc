@@ -19,7 +19,9 @@
 #include "control/call_counts.h"
 #include "control/call_thread.h"
 #include "control/convergence_hub.h"
+#include "control/log_streams.h"
 #include "control/principals.h"
+#include "control/window_hub.h"
 
 namespace daxvmm::control {
 namespace {
@@ -45,9 +47,12 @@ absl::StatusOr<UniqueFd> TakeListener(int fd) {
 struct ControlServer::Impl {
   // What the services stand on. Made by the accepting thread, so that its nice value holds for their threads too.
   struct Base {
-    explicit Base(Controller* controller) : hub(controller) {}
+    explicit Base(Controller* controller)
+        : hub(controller), streams(&controller->events(), &controller->console()), windows(controller) {}
     CallCounts counts;
     ConvergenceHub hub;
+    LogStreams streams;
+    WindowHub windows;
     CallThread calls;
     ServerParts parts;
   };
@@ -69,7 +74,12 @@ struct ControlServer::Impl {
 
 absl::Status ControlServer::Impl::Prepare(Controller* controller, const ControlServerOptions& options) {
   base = std::make_unique<Base>(controller);
-  base->parts.services = {.controller = controller, .hub = &base->hub, .calls = &base->calls, .counts = &base->counts};
+  base->parts.services = {.controller = controller,
+                          .hub = &base->hub,
+                          .streams = &base->streams,
+                          .windows = &base->windows,
+                          .calls = &base->calls,
+                          .counts = &base->counts};
   base->parts.limits = options.limits;
   base->parts.quota.Resize(options.limits.memory_bytes)
       .SetMaxThreads(static_cast<int>(options.limits.principals) + 1 + kSpareThreads);
@@ -125,6 +135,8 @@ ControlServer::~ControlServer() {
   impl_->accept_thread.Join();
   // What would run on, or wait, is ended first: the server's grace is for what is being answered.
   impl_->base->hub.Stop();
+  impl_->base->streams.Stop();
+  impl_->base->windows.Stop();
   impl_->base->calls.Stop();
   impl_->principals->Stop(std::chrono::system_clock::now() + kShutdownGrace);
 }

@@ -1,4 +1,4 @@
-// What daxvmm and libdaxvmm_control.so agree on: three exported functions. The library carries gRPC and protobuf, so
+// What daxvmm and libdaxvmm_control.so agree on: five exported functions. The library carries gRPC and protobuf, so
 // that only a process that asked for a control plane has them in memory.
 //
 // The controller crosses as a C++ object: both sides must come from one build. `abi_version` and `layout` are checked
@@ -8,8 +8,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "control/controller.h"
+#include "control/saved_policy.h"
 #include "control/server_options.h"
 
 namespace daxvmm::control {
@@ -18,14 +20,16 @@ namespace daxvmm::control {
 inline constexpr uint32_t kServerAbiVersion = 4;
 
 // Changes with most changes of the structs that cross, should somebody forget the version.
-inline constexpr uint64_t kServerAbiLayout = (sizeof(LiveFile) + sizeof(Explanation) + sizeof(ControlServerOptions)) |
-                                             uint64_t{sizeof(WindowUse)} << 16 | uint64_t{sizeof(dax::Rule)} << 32 |
-                                             uint64_t{sizeof(PolicyState)} << 48;
+inline constexpr uint64_t kServerAbiLayout =
+    (sizeof(LiveFile) + sizeof(Explanation) + sizeof(ControlServerOptions)) | uint64_t{sizeof(WindowUse)} << 16 |
+    uint64_t{sizeof(dax::Rule) + sizeof(SavedPolicy)} << 32 | uint64_t{sizeof(PolicyState)} << 48;
 
 inline constexpr char kServerLibraryName[] = "libdaxvmm_control.so";
 inline constexpr char kServerStartSymbol[] = "daxvmm_control_start";
 inline constexpr char kCheckTlsSymbol[] = "daxvmm_control_check_tls";
 inline constexpr char kParsePolicySymbol[] = "daxvmm_control_parse_policy";
+inline constexpr char kEncodeStateSymbol[] = "daxvmm_control_encode_state";
+inline constexpr char kDecodeStateSymbol[] = "daxvmm_control_decode_state";
 
 extern "C" {
 
@@ -71,6 +75,19 @@ struct daxvmm_control_parse_args {
 // 0 and a valid `policy`, or an absl::StatusCode and a line of text in `error`. From any thread, server or not.
 using daxvmm_control_parse_policy_fn = int (*)(const daxvmm_control_parse_args* args, dax::Policy* policy, char* error,
                                                size_t error_size);
+
+struct daxvmm_control_state_args {
+  uint32_t abi_version;  // kServerAbiVersion
+  uint32_t reserved;     // 0
+  uint64_t layout;       // kServerAbiLayout
+};
+
+// As StateCodec says: 0 and a filled result, or an absl::StatusCode and a line of text in `error`. From any thread,
+// server or not.
+using daxvmm_control_encode_state_fn = int (*)(const daxvmm_control_state_args* args, const SavedPolicy* state,
+                                               std::string* text, char* error, size_t error_size);
+using daxvmm_control_decode_state_fn = int (*)(const daxvmm_control_state_args* args, const char* text,
+                                               size_t text_size, SavedPolicy* state, char* error, size_t error_size);
 
 }  // extern "C"
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "control/control_server.h"
 #include "control/policy_text.h"
+#include "control/saved_policy_codec.h"
 #include "control/server_abi.h"
 #include "control/tls_files.h"
 
@@ -72,6 +73,28 @@ extern "C" __attribute__((visibility("default"))) int daxvmm_control_parse_polic
   auto parsed = ParsePolicyText(absl::string_view(args->text, args->text_size), args->name);
   if (!parsed.ok()) return Fail(parsed.status(), error, error_size);
   *policy = *std::move(parsed);
+  return 0;
+}
+
+extern "C" __attribute__((visibility("default"))) int daxvmm_control_encode_state(
+    const daxvmm::control::daxvmm_control_state_args* args, const daxvmm::control::SavedPolicy* state,
+    std::string* text, char* error, size_t error_size) {
+  using namespace daxvmm::control;  // NOLINT(google-build-using-namespace): a C function has no namespace of its own
+  if (!IsOfThisBuild(*args, error, error_size)) return static_cast<int>(absl::StatusCode::kFailedPrecondition);
+  auto encoded = EncodeSavedPolicy(*state);
+  if (!encoded.ok()) return Fail(encoded.status(), error, error_size);
+  *text = *std::move(encoded);
+  return 0;
+}
+
+extern "C" __attribute__((visibility("default"))) int daxvmm_control_decode_state(
+    const daxvmm::control::daxvmm_control_state_args* args, const char* text, size_t text_size,
+    daxvmm::control::SavedPolicy* state, char* error, size_t error_size) {
+  using namespace daxvmm::control;  // NOLINT(google-build-using-namespace): a C function has no namespace of its own
+  if (!IsOfThisBuild(*args, error, error_size)) return static_cast<int>(absl::StatusCode::kFailedPrecondition);
+  auto decoded = DecodeSavedPolicy(absl::string_view(text, text_size));
+  if (!decoded.ok()) return Fail(decoded.status(), error, error_size);
+  *state = *std::move(decoded);
   return 0;
 }
 

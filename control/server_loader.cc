@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -60,6 +61,37 @@ absl::StatusOr<void*> LoadSymbol(const std::string& library_path, const char* na
   }
   return symbol;
 }
+
+class LoadedStateCodec final : public StateCodec {
+ public:
+  LoadedStateCodec(daxvmm_control_encode_state_fn encode, daxvmm_control_decode_state_fn decode)
+      : encode_(encode), decode_(decode) {}
+
+  absl::StatusOr<std::string> Encode(const SavedPolicy& state) const override {
+    std::string text;
+    RETURN_IF_ERROR(ToStatus([&](char* error, size_t size) { return encode_(&kArgs, &state, &text, error, size); }));
+    return text;
+  }
+  absl::StatusOr<SavedPolicy> Decode(absl::string_view text) const override {
+    SavedPolicy state;
+    RETURN_IF_ERROR(ToStatus(
+        [&](char* error, size_t size) { return decode_(&kArgs, text.data(), text.size(), &state, error, size); }));
+    return state;
+  }
+
+ private:
+  static constexpr daxvmm_control_state_args kArgs = {
+      .abi_version = kServerAbiVersion, .reserved = 0, .layout = kServerAbiLayout};
+
+  static absl::Status ToStatus(absl::FunctionRef<int(char* error, size_t size)> call) {
+    char error[1024] = "";
+    const int code = call(error, sizeof(error));
+    return code == 0 ? absl::OkStatus() : absl::Status(static_cast<absl::StatusCode>(code), error);
+  }
+
+  const daxvmm_control_encode_state_fn encode_;
+  const daxvmm_control_decode_state_fn decode_;
+};
 
 }  // namespace
 
@@ -152,6 +184,20 @@ absl::StatusOr<dax::Policy> PolicyParser::Parse(absl::string_view text, const st
   const int code = parse_(&args, &policy, error, sizeof(error));
   if (code != 0) return absl::Status(static_cast<absl::StatusCode>(code), error);
   return policy;
+}
+
+absl::StatusOr<std::shared_ptr<const StateCodec>> LoadStateCodec(const std::string& library_path) {
+  ASSIGN_OR_RETURN(void* const encode, LoadSymbol(library_path, kEncodeStateSymbol));
+  ASSIGN_OR_RETURN(void* const decode, LoadSymbol(library_path, kDecodeStateSymbol));
+  std::shared_ptr<const StateCodec> codec =
+      std::make_shared<LoadedStateCodec>(reinterpret_cast<daxvmm_control_encode_state_fn>(encode),
+                                         reinterpret_cast<daxvmm_control_decode_state_fn>(decode));
+  // A library of another build is found out now, not when the first change is made.
+  if (const auto probe = codec->Encode({}); !probe.ok()) {
+    return absl::Status(probe.status().code(),
+                        absl::StrCat("control library ", library_path, ": ", probe.status().message()));
+  }
+  return codec;
 }
 
 }  // namespace daxvmm::control

@@ -6,11 +6,13 @@
 #ifndef DAXVMM_CONTROL_SERVER_LOADER_H_
 #define DAXVMM_CONTROL_SERVER_LOADER_H_
 
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "control/controller.h"
+#include "control/saved_policy.h"
 #include "control/server_abi.h"
 #include "control/server_options.h"
 
@@ -68,6 +70,10 @@ class PolicyParser {
 
   daxvmm_control_parse_policy_fn parse_;
 };
+
+// The codec of state files, from the same library. Takes some 15 ms of which most is loading. Errors as of
+// LoadedControlServer::Start.
+absl::StatusOr<std::shared_ptr<const StateCodec>> LoadStateCodec(const std::string& library_path);
 
 }  // namespace daxvmm::control
 

@@ -29,35 +29,41 @@ uint64_t DescriptorsPerShare(size_t shares) {
   return limit.rlim_cur / 4 * 3 / shares;
 }
 
-dax::PolicySource StartSource(const MachineConfig& config) {
-  if (config.policy_file.empty()) return {.kind = dax::SourceKind::kStart, .detail = ""};
-  return {.kind = dax::SourceKind::kFile, .detail = config.policy_file};
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Machine>> Machine::Create(const MachineConfig& config, ConsoleHooks console) {
   RETURN_IF_ERROR(Validate(config));
-  dax::Policy policy = ComposePolicy(config, config.policy);
-  if (absl::Status status = dax::Validate(policy); !status.ok()) return Prefix(status, "policy: ");
+  if (absl::Status status = dax::Validate(ComposePolicy(config, config.policy)); !status.ok()) {
+    return Prefix(status, "policy: ");
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<PolicyKeeper> keeper, PolicyKeeper::Open(config));
   ASSIGN_OR_RETURN(KvmSystem kvm, KvmSystem::Open(config.kvm_path));
   ASSIGN_OR_RETURN(KvmVm vm, kvm.CreateVm());
   ASSIGN_OR_RETURN(EventFd first_entry, EventFd::Create());
   ASSIGN_OR_RETURN(EventFd end_event, EventFd::Create());
   ASSIGN_OR_RETURN(EventFd power_button, EventFd::Create());
   ASSIGN_OR_RETURN(EventFd serial_interrupt, EventFd::Create());
-  std::unique_ptr<Machine> machine(new Machine(config, std::move(console), std::move(vm), std::move(policy),
+  std::unique_ptr<Machine> machine(new Machine(config, std::move(console), std::move(vm), std::move(keeper),
                                                std::move(first_entry), std::move(end_event), std::move(power_button),
                                                std::move(serial_interrupt)));
   if (!config.policy_file.empty()) machine->policy_.SetWatchedFile(config.policy_file);
   RETURN_IF_ERROR(machine->Build(kvm));
+  // Last, so that a machine that cannot be built leaves the state as it was.
+  if (!config.state_dir.empty() || !config.audit_log.empty()) {
+    if (absl::Status status = machine->policy_.StartRecording(machine->keeper_.get()); !status.ok()) {
+      return Prefix(status, "state-dir: ");
+    }
+  }
+  // Those of an earlier run.
+  if (!machine->policy_.Get()->compiled->overrides().empty()) machine->override_expiry_.Changed();
   return machine;
 }
 
-Machine::Machine(const MachineConfig& config, ConsoleHooks console, KvmVm vm, dax::Policy policy, EventFd first_entry,
-                 EventFd end_event, EventFd power_button, EventFd serial_interrupt)
+Machine::Machine(const MachineConfig& config, ConsoleHooks console, KvmVm vm, std::unique_ptr<PolicyKeeper> keeper,
+                 EventFd first_entry, EventFd end_event, EventFd power_button, EventFd serial_interrupt)
     : config_(config),
-      policy_(std::move(policy), StartSource(config)),
+      keeper_(std::move(keeper)),
+      policy_(keeper_->Start(config_)),
       first_entry_(std::move(first_entry)),
       end_event_(std::move(end_event)),
       power_button_(std::move(power_button)),

@@ -31,6 +31,7 @@
 #include "vmm/kvm/kvm.h"
 #include "vmm/memory_plan.h"
 #include "vmm/override_expiry.h"
+#include "vmm/policy_keeper.h"
 #include "vmm/vcpu.h"
 #include "vmm/virtio_slot.h"
 #include "vmm/window_guard.h"
@@ -89,17 +90,21 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   std::vector<dax::PolicyHistoryEntry> PolicyHistory() const override;
   absl::StatusOr<control::Explanation> Explain(const control::FileRef& file) const override;
   absl::StatusOr<std::vector<control::LiveFile>> ListFiles(const std::string& share_tag) const override;
+  absl::StatusOr<control::FilePage> QueryFiles(const control::FileQuery& query) const override;
   absl::StatusOr<control::ConvergenceCounts> GetConvergence(const std::string& share_tag) const override;
   absl::StatusOr<std::vector<control::WindowUse>> GetWindows(const std::string& share_tag) const override;
   absl::StatusOr<control::PolicyPreview> PreviewPolicy(const dax::Policy& policy,
                                                        const control::PolicySetOptions& options,
                                                        size_t limit) const override;
-  absl::StatusOr<std::vector<control::WindowMapping>> ListMappings(const std::string& share_tag) const override;
+  absl::StatusOr<control::MappingPage> QueryMappings(const control::MappingQuery& query) const override;
   control::MachineInfo GetMachine() const override;
   absl::Status StartMachine() override;
   absl::Status PauseMachine() override;
   absl::Status ResumeMachine() override;
   absl::StatusOr<absl::Time> ShutdownMachine(const control::ShutdownOptions& options) override;
+  control::AuditLog* audit_log() override { return keeper_->audit_log(); }
+  control::EventLog& events() override { return events_; }
+  control::ConsoleLog& console() override { return console_; }
 
   // A watched policy file, of which somebody else tells (control/policy_file_watch.h). Any thread.
   // The policy is that of the file, before the rules of shares are put in front of it. Wins over whatever is in force.
@@ -115,8 +120,8 @@ class Machine final : public control::Controller, private VcpuEnvironment {
     std::unique_ptr<VirtioSlot> slot;  // goes before the device
   };
 
-  Machine(const MachineConfig& config, ConsoleHooks console, KvmVm vm, dax::Policy policy, EventFd first_entry,
-          EventFd end_event, EventFd power_button, EventFd serial_interrupt);
+  Machine(const MachineConfig& config, ConsoleHooks console, KvmVm vm, std::unique_ptr<PolicyKeeper> keeper,
+          EventFd first_entry, EventFd end_event, EventFd power_button, EventFd serial_interrupt);
   absl::Status Build(const KvmSystem& kvm);
   absl::Status BuildMemory(std::span<const kvm_cpuid_entry2> cpuid);
   absl::Status BuildPlatform();
@@ -125,6 +130,7 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   // The shares of a tag, or all for an empty one; NOT_FOUND for an unknown one.
   absl::StatusOr<std::vector<const Share*>> SelectShares(const std::string& tag) const;
   control::WindowUse UseOf(const Share& share) const;
+  static dax::PolicyStore::SetOptions ToStore(const control::PolicySetOptions& options);
   // With the bound that the shares' time-outs set.
   absl::StatusOr<control::PolicyChange> ToChange(const absl::StatusOr<uint64_t>& generation) const;
 
@@ -135,6 +141,9 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   // In the order of construction; destruction is the reverse, after ~Machine has stopped the vCPUs: vCPUs, shares
   // (transport, then device with its workers), platform devices, memory, and last the virtual machine.
   const MachineConfig config_;
+  const std::unique_ptr<PolicyKeeper> keeper_;
+  control::EventLog events_;
+  control::ConsoleLog console_;
   dax::PolicyStore policy_;
   OverrideExpiry override_expiry_{&policy_};
   const EventFd first_entry_;
@@ -144,6 +153,7 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   mutable Mutex mu_;
   std::optional<GuestEnd> end_ ABSL_GUARDED_BY(mu_);
   std::optional<control::PolicyFileError> policy_file_error_ ABSL_GUARDED_BY(mu_);
+  std::string policy_file_refusal_ ABSL_GUARDED_BY(mu_);  // what SetPolicyFromFile answered last; "": OK
 
   KvmVm vm_;
   MemoryPlan plan_;

@@ -18,6 +18,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "base/service_notify.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "base/version.h"
@@ -58,7 +59,8 @@ std::string AsFlagError(const absl::Status& status, const MachineConfig& config)
   if (absl::StartsWith(message, config.kvm_path + ": ") || absl::StartsWith(message, "KVM_")) {
     return absl::StrCat("--kvm: ", message);
   }
-  for (const char* field : {"kernel: ", "initrd: ", "cmdline: ", "mem: ", "cpus: ", "share: ", "policy: "}) {
+  for (const char* field :
+       {"kernel: ", "initrd: ", "cmdline: ", "mem: ", "cpus: ", "share: ", "policy: ", "state-dir: ", "audit-log: "}) {
     if (absl::StartsWith(message, field)) return absl::StrCat("--", message);
   }
   return message;
@@ -90,6 +92,13 @@ void RaiseDescriptorLimit() {
 // until the guest is gone. One that is powering off already ignores it.
 constexpr std::chrono::seconds kPressPeriod{1};
 
+// The service manager, where there is one.
+void Notify(absl::string_view state) {
+  if (const absl::Status sent = NotifyServiceManager(state); !sent.ok()) {
+    LOG(kWarning) << std::string(sent.message());
+  }
+}
+
 // Runs a machine to its end on the main thread.
 class Runner {
  public:
@@ -106,9 +115,12 @@ class Runner {
       if (poll(fds, 3, MillisecondsLeft()) < 0 && errno != EINTR) return ErrnoStatus(errno, "poll");
       if (machine_->end().has_value()) return absl::OkStatus();
       if ((fds[1].revents & POLLIN) != 0) TakeSignal();
-      if ((fds[2].revents & POLLIN) != 0 && machine_->first_entry_event().Drain() && options_.control.any()) {
-        ASSIGN_OR_RETURN(server, control::LoadedControlServer::Start(machine_, ServerOptions(options_.control, sockets),
-                                                                     control_library));
+      if ((fds[2].revents & POLLIN) != 0 && machine_->first_entry_event().Drain()) {
+        if (options_.control.any()) {
+          ASSIGN_OR_RETURN(server, control::LoadedControlServer::Start(
+                                       machine_, ServerOptions(options_.control, sockets), control_library));
+        }
+        Notify("READY=1");
       }
       if (!give_up_.has_value()) continue;
       const auto now = std::chrono::steady_clock::now();
@@ -146,6 +158,7 @@ class Runner {
       return;
     }
     LOG(kInfo) << name << ": the guest is asked to power off";
+    Notify("STOPPING=1");
     next_press_ = std::chrono::steady_clock::now();
     give_up_ = next_press_ + options_.shutdown_timeout;
   }

@@ -5,9 +5,11 @@
 #include <chrono>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/command_line.h"
 #include "base/log.h"
 #include "vmm/config.h"
 #include "vmm/control_options.h"
@@ -31,6 +33,9 @@ absl::StatusOr<RunOptions> ParseRunOptions(std::span<const char* const> argument
 // "path=DIR,tag=T[,dax-window=SIZE][,policy=NAME][,OPTION...]", with the options of fs::ApplyShareOption; a comma in a
 // value is written as ",,".
 absl::StatusOr<ShareConfig> ParseShare(absl::string_view text);
+
+// The flags of `daxvmm run`, which set `options`.
+std::vector<FlagSpec> RunFlags(RunOptions* options);
 
 // What `daxvmm run --help` prints.
 std::string RunHelp();
