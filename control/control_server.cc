@@ -46,7 +46,8 @@ absl::StatusOr<UniqueFd> TakeListener(int fd) {
 }  // namespace
 
 struct ControlServer::Impl {
-  // What the services stand on. Made by the accepting thread, so that its nice value holds for their threads too.
+  // What the services stand on. Its threads keep the process's nice value: they take locks that the guest's requests
+  // take too, and whoever gives way while holding one makes them wait.
   struct Base {
     explicit Base(Controller* controller)
         : hub(controller), streams(&controller->events(), &controller->console()), windows(controller) {}
@@ -76,7 +77,6 @@ struct ControlServer::Impl {
 };
 
 absl::Status ControlServer::Impl::Prepare(Controller* controller, const ControlServerOptions& options) {
-  base = std::make_unique<Base>(controller);
   base->parts.services = {.controller = controller,
                           .hub = &base->hub,
                           .streams = &base->streams,
@@ -100,6 +100,7 @@ void ControlServer::Impl::Started(absl::Status status) {
 }
 
 void ControlServer::Impl::Serve(Controller* controller, const ControlServerOptions& options) {
+  base = std::make_unique<Base>(controller);
   if (options.limits.nice != 0 && setpriority(PRIO_PROCESS, gettid(), options.limits.nice) != 0) {
     LOG(kWarning) << std::string(ErrnoStatus(errno, "control: setpriority").message());
   }
