@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -13,6 +14,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status.h"
@@ -28,6 +30,7 @@ namespace health = ::grpc::health::v1;
 
 // The server's own limit on lists is lower.
 constexpr int kMaxResponseBytes = 80 << 20;
+constexpr size_t kMaxPemBytes = 1 << 20;
 
 absl::Status FromGrpc(const grpc::Status& status) {
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
@@ -53,9 +56,72 @@ absl::StatusOr<UniqueFd> ConnectSocket(const std::string& path, absl::Duration t
     if (errno == EAGAIN) return absl::DeadlineExceededError(absl::StrCat(path, ": no connection in time"));
     return absl::UnavailableError(ErrnoStatus(errno, path).message());
   }
-  const int flags = fcntl(fd.get(), F_GETFL);
-  if (flags < 0 || fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) return ErrnoStatus(errno, "O_NONBLOCK");
   return fd;
+}
+
+std::shared_ptr<grpc::Channel> ChannelOver(UniqueFd connection) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxResponseBytes);
+  return grpc::CreateCustomInsecureChannelFromFd("daxvmm", connection.release(), arguments);
+}
+
+absl::StatusOr<std::string> ReadPem(absl::string_view flag, const std::string& path) {
+  if (path.empty()) return absl::InvalidArgumentError(absl::StrCat(flag, ": needed for TCP"));
+  const auto refused = [&] {
+    return absl::InvalidArgumentError(absl::StrCat(flag, ": ", ErrnoStatus(errno, path).message()));
+  };
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!fd.valid()) return refused();
+  std::string content(kMaxPemBytes + 1, '\0');
+  size_t size = 0;
+  while (size < content.size()) {
+    const ssize_t n = read(fd.get(), &content[size], content.size() - size);
+    if (n < 0) return refused();
+    if (n == 0) break;
+    size += n;
+  }
+  if (size > kMaxPemBytes) return absl::InvalidArgumentError(absl::StrCat(flag, ": ", path, ": is too large"));
+  content.resize(size);
+  if (!absl::StrContains(content, "-----BEGIN ")) {
+    return absl::InvalidArgumentError(absl::StrCat(flag, ": ", path, ": is not a PEM file"));
+  }
+  return content;
+}
+
+// Why there is no connection; gRPC tells that to a call only.
+absl::Status WhyNotConnected(const std::shared_ptr<grpc::Channel>& channel, const std::string& target) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(1));
+  health::HealthCheckResponse response;
+  const grpc::Status status =
+      health::Health::NewStub(channel)->Check(&context, health::HealthCheckRequest(), &response);
+  return absl::UnavailableError(absl::StrCat(target, ": ", status.ok() ? "try again" : status.error_message()));
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectTls(const ClientOptions& options) {
+  if (options.target.empty()) return absl::InvalidArgumentError("HOST:PORT is missing");
+  grpc::SslCredentialsOptions files;
+  ASSIGN_OR_RETURN(files.pem_root_certs, ReadPem("--tls-ca", options.tls_ca));
+  ASSIGN_OR_RETURN(files.pem_cert_chain, ReadPem("--tls-cert", options.tls_cert));
+  ASSIGN_OR_RETURN(files.pem_private_key, ReadPem("--tls-key", options.tls_key));
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxResponseBytes);
+  // No proxy of the environment: whom we trust is who we talk to.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  if (!options.tls_server_name.empty()) arguments.SetSslTargetNameOverride(options.tls_server_name);
+  auto channel =
+      grpc::CreateCustomChannel(absl::StrCat("dns:///", options.target), grpc::SslCredentials(files), arguments);
+  const auto deadline = std::chrono::system_clock::now() + absl::ToChronoMicroseconds(options.timeout);
+  for (grpc_connectivity_state state = channel->GetState(true); state != GRPC_CHANNEL_READY;
+       state = channel->GetState(true)) {
+    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE || state == GRPC_CHANNEL_SHUTDOWN) {
+      return WhyNotConnected(channel, options.target);
+    }
+    if (!channel->WaitForStateChange(state, deadline)) {
+      return absl::DeadlineExceededError(absl::StrCat(options.target, ": no connection in time"));
+    }
+  }
+  return channel;
 }
 
 // The calls that are under way, so that another thread can cancel them. Any thread.
@@ -139,12 +205,24 @@ struct Client::Impl {
   OpenCalls calls;
 };
 
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const ClientOptions& options) {
+  const bool tls = !options.tls_ca.empty() || !options.tls_cert.empty() || !options.tls_key.empty();
+  if (!tls) {
+    ASSIGN_OR_RETURN(UniqueFd fd, ConnectSocket(options.target, options.timeout));
+    return FromConnection(std::move(fd), options.timeout);
+  }
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, ConnectTls(options));
+  return std::unique_ptr<Client>(new Client(std::make_unique<Impl>(channel, options.timeout)));
+}
+
+absl::StatusOr<std::unique_ptr<Client>> Client::FromConnection(UniqueFd connection, absl::Duration timeout) {
+  const int flags = fcntl(connection.get(), F_GETFL);
+  if (flags < 0 || fcntl(connection.get(), F_SETFL, flags | O_NONBLOCK) != 0) return ErrnoStatus(errno, "O_NONBLOCK");
+  return std::unique_ptr<Client>(new Client(std::make_unique<Impl>(ChannelOver(std::move(connection)), timeout)));
+}
+
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& path, absl::Duration timeout) {
-  ASSIGN_OR_RETURN(UniqueFd fd, ConnectSocket(path, timeout));
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxResponseBytes);
-  auto channel = grpc::CreateCustomInsecureChannelFromFd("daxvmm", fd.release(), arguments);
-  return std::unique_ptr<Client>(new Client(std::make_unique<Impl>(channel, timeout)));
+  return Connect(ClientOptions{.target = path, .timeout = timeout});
 }
 
 Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -206,10 +284,10 @@ absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const v1::ListFilesReque
   return impl_->Call<v1::ListFilesResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ListFiles, request);
 }
 
-absl::StatusOr<v1::GetWindowResponse> Client::GetWindow(const std::string& share) {
-  v1::GetWindowRequest request;
-  request.set_share(share);
-  return impl_->Call<v1::GetWindowResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::GetWindow, request);
+absl::Status Client::WatchWindow(const v1::WatchWindowRequest& request, std::optional<absl::Duration> limit,
+                                 const std::function<bool(const v1::WatchWindowResponse&)>& update) {
+  return impl_->Watch<v1::WatchWindowResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::WatchWindow, request,
+                                               limit, update);
 }
 
 absl::StatusOr<v1::ListMappingsResponse> Client::ListMappings(const v1::ListMappingsRequest& request) {
@@ -238,6 +316,12 @@ absl::StatusOr<v1::Machine> Client::ResumeMachine() {
 absl::StatusOr<v1::ShutdownMachineResponse> Client::ShutdownMachine(const v1::ShutdownMachineRequest& request) {
   return impl_->Call<v1::ShutdownMachineResponse>(impl_->machine.get(), &v1::MachineService::Stub::ShutdownMachine,
                                                   request);
+}
+
+absl::StatusOr<v1::GetWindowResponse> Client::GetWindow(const std::string& share) {
+  v1::GetWindowRequest request;
+  request.set_share(share);
+  return impl_->Call<v1::GetWindowResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::GetWindow, request);
 }
 
 absl::Status Client::WatchEvents(const v1::WatchEventsRequest& request, std::optional<absl::Duration> limit,
