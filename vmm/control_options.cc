@@ -6,7 +6,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "base/log.h"
 #include "base/status.h"
 
 namespace daxvmm::vmm {
@@ -122,8 +121,6 @@ absl::StatusOr<ControlSockets> BindControl(const ControlOptions& options) {
   if (!options.socket.empty()) {
     ASSIGN_OR_RETURN(sockets.unix_socket, control::ControlSocket::Bind(options.socket, options.socket_file));
   }
-  // A warning, so that it shows by default: with port 0 nobody knows it otherwise.
-  if (sockets.tcp) LOG(kWarning) << "control: listening on " << sockets.tcp->address << " with TLS";
   return sockets;
 }
 

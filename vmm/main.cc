@@ -248,6 +248,8 @@ int RunMachine(const RunOptions& options) {
     watch = *std::move(started);
   }
 
+  // A warning, so that it shows by default: with port 0 nobody knows it otherwise.
+  if (sockets->tcp) LOG(kWarning) << "control: listening on " << sockets->tcp->address << " with TLS";
   Runner runner(options, to, &terminal, *std::move(signals));
   const absl::Status status = runner.Run(*sockets, control_library);
   if (!status.ok()) to->Stop("");
