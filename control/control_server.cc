@@ -21,6 +21,7 @@
 #include "control/convergence_hub.h"
 #include "control/log_streams.h"
 #include "control/principals.h"
+#include "control/window_hub.h"
 
 namespace daxvmm::control {
 namespace {
@@ -46,10 +47,12 @@ absl::StatusOr<UniqueFd> TakeListener(int fd) {
 struct ControlServer::Impl {
   // What the services stand on. Made by the accepting thread, so that its nice value holds for their threads too.
   struct Base {
-    explicit Base(Controller* controller) : hub(controller), streams(&controller->events(), &controller->console()) {}
+    explicit Base(Controller* controller)
+        : hub(controller), streams(&controller->events(), &controller->console()), windows(controller) {}
     CallCounts counts;
     ConvergenceHub hub;
     LogStreams streams;
+    WindowHub windows;
     CallThread calls;
     ServerParts parts;
   };
@@ -74,6 +77,7 @@ absl::Status ControlServer::Impl::Prepare(Controller* controller, const ControlS
   base->parts.services = {.controller = controller,
                           .hub = &base->hub,
                           .streams = &base->streams,
+                          .windows = &base->windows,
                           .calls = &base->calls,
                           .counts = &base->counts};
   base->parts.limits = options.limits;
@@ -105,6 +109,9 @@ void ControlServer::Impl::Serve(Controller* controller, const ControlServerOptio
 
 absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(Controller* controller,
                                                                     const ControlServerOptions& options) {
+  if (options.unix_listener < 0 && options.tcp_listener < 0) {
+    return absl::InvalidArgumentError("control: there is no listening socket");
+  }
   auto impl = std::make_unique<Impl>();
   ASSIGN_OR_RETURN(impl->unix_listener, TakeListener(options.unix_listener));
   ASSIGN_OR_RETURN(impl->tcp_listener, TakeListener(options.tcp_listener));
@@ -129,6 +136,7 @@ ControlServer::~ControlServer() {
   // What would run on, or wait, is ended first: the server's grace is for what is being answered.
   impl_->base->hub.Stop();
   impl_->base->streams.Stop();
+  impl_->base->windows.Stop();
   impl_->base->calls.Stop();
   impl_->principals->Stop(std::chrono::system_clock::now() + kShutdownGrace);
 }

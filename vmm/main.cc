@@ -22,11 +22,11 @@
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "base/version.h"
-#include "control/control_socket.h"
 #include "control/policy_file.h"
 #include "control/policy_file_watch.h"
 #include "control/server_loader.h"
 #include "vmm/console.h"
+#include "vmm/control_options.h"
 #include "vmm/machine.h"
 #include "vmm/run_options.h"
 #include "vmm/terminal.h"
@@ -105,7 +105,7 @@ class Runner {
   Runner(const RunOptions& options, Machine* machine, RawTerminal* terminal, UniqueFd signals)
       : options_(options), machine_(machine), terminal_(terminal), signals_(std::move(signals)) {}
 
-  absl::Status Run(std::optional<control::ControlSocket>* socket, const std::string& control_library) {
+  absl::Status Run(const ControlSockets& sockets, const std::string& control_library) {
     RETURN_IF_ERROR(machine_->Start());
     std::optional<control::LoadedControlServer> server;
     for (;;) {
@@ -116,9 +116,9 @@ class Runner {
       if (machine_->end().has_value()) return absl::OkStatus();
       if ((fds[1].revents & POLLIN) != 0) TakeSignal();
       if ((fds[2].revents & POLLIN) != 0 && machine_->first_entry_event().Drain()) {
-        if (socket->has_value()) {
-          ASSIGN_OR_RETURN(server,
-                           control::LoadedControlServer::Start(machine_, (*socket)->listen_fd(), control_library));
+        if (options_.control.any()) {
+          ASSIGN_OR_RETURN(server, control::LoadedControlServer::Start(
+                                       machine_, ServerOptions(options_.control, sockets), control_library));
         }
         Notify("READY=1");
       }
@@ -204,11 +204,11 @@ int RunMachine(const RunOptions& options) {
 
   MachineConfig config = options.machine;
   std::string control_library;
-  if (!options.control.empty() || !config.policy_file.empty()) {
+  if (options.control.any() || !config.policy_file.empty()) {
     absl::StatusOr<std::string> library = control::LocateControlLibrary();
     if (!library.ok()) {
       return UsageError(
-          absl::StrCat(options.control.empty() ? "--policy-file: " : "--control: ", library.status().message()));
+          absl::StrCat(!options.control.any() ? "--policy-file: " : "--control: ", library.status().message()));
     }
     control_library = *std::move(library);
   }
@@ -218,12 +218,12 @@ int RunMachine(const RunOptions& options) {
     if (!read.ok()) return UsageError(absl::StrCat("--policy-file: ", read.status().message()));
     policy_file = *std::move(read);
   }
-  std::optional<control::ControlSocket> socket;
-  if (!options.control.empty()) {
-    absl::StatusOr<control::ControlSocket> bound = control::ControlSocket::Bind(options.control);
-    if (!bound.ok()) return UsageError(std::string(bound.status().message()));
-    socket = *std::move(bound);
+  if (!options.control.tcp.empty()) {
+    const absl::Status tls = control::CheckTlsFilesByLibrary(options.control.tls, control_library);
+    if (!tls.ok()) return UsageError(std::string(tls.message()));
   }
+  absl::StatusOr<ControlSockets> sockets = BindControl(options.control);
+  if (!sockets.ok()) return UsageError(std::string(sockets.status().message()));
 
   // Made once there is a machine to take its input; no vCPU runs before.
   std::unique_ptr<Console> console;
@@ -248,8 +248,10 @@ int RunMachine(const RunOptions& options) {
     watch = *std::move(started);
   }
 
+  // A warning, so that it shows by default: with port 0 nobody knows it otherwise.
+  if (sockets->tcp) LOG(kWarning) << "control: listening on " << sockets->tcp->address << " with TLS";
   Runner runner(options, to, &terminal, *std::move(signals));
-  const absl::Status status = runner.Run(&socket, control_library);
+  const absl::Status status = runner.Run(*sockets, control_library);
   if (!status.ok()) to->Stop("");
   const std::optional<GuestEnd> end = to->end();
   // A vCPU may be waiting for the console: let it go. Then nothing is added to what the console still has to print.

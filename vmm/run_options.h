@@ -12,12 +12,13 @@
 #include "base/command_line.h"
 #include "base/log.h"
 #include "vmm/config.h"
+#include "vmm/control_options.h"
 
 namespace daxvmm::vmm {
 
 struct RunOptions {
   MachineConfig machine;
-  std::string control;  // path of the control socket; empty: no control plane
+  ControlOptions control;
   // --policy was given; excludes `machine.policy_file`, of which nothing has been read yet.
   bool named_policy = false;
   LogLevel log_level = LogLevel::kWarning;

@@ -32,7 +32,7 @@ TEST(RunOptionsTest, TakesEveryFlag) {
   EXPECT_EQ(options->machine.memory, GiB(1));
   EXPECT_EQ(options->machine.kvm_path, "/k");
   EXPECT_EQ(options->machine.policy, *dax::ParsePolicyName("size:1M"));
-  EXPECT_EQ(options->control, "/run/c");
+  EXPECT_EQ(options->control.socket, "/run/c");
   EXPECT_EQ(options->shutdown_timeout, std::chrono::seconds(5));
   EXPECT_EQ(options->log_level, LogLevel::kDebug);
   ASSERT_EQ(options->machine.shares.size(), 1u);

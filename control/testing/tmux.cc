@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <thread>
@@ -17,6 +18,12 @@ constexpr char kProgram[] = "/usr/bin/tmux";
 constexpr auto kDeadline = std::chrono::seconds(30);
 constexpr auto kBetweenLooks = std::chrono::milliseconds(30);
 
+// A server that is ending still holds its socket: each one has its own.
+int NextNumber() {
+  static std::atomic<int> last{0};
+  return ++last;
+}
+
 }  // namespace
 
 std::string Tmux::Missing() {
@@ -25,7 +32,7 @@ std::string Tmux::Missing() {
 
 Tmux::Tmux(const std::string& directory, int columns, int rows, const std::string& command,
            const std::vector<std::string>& environment)
-    : socket_(directory + "/tmux") {
+    : socket_(absl::StrCat(directory, "/tmux", NextNumber())) {
   std::vector<std::string> arguments = {"-f", "/dev/null", "new-session", "-d", "-s", "test"};
   for (const std::string& variable : environment) {
     arguments.insert(arguments.end(), {"-e", variable});
@@ -37,9 +44,11 @@ Tmux::Tmux(const std::string& directory, int columns, int rows, const std::strin
 Tmux::~Tmux() { Run({"kill-server"}); }
 
 std::string Tmux::Run(std::vector<std::string> arguments) const {
+  if (failed_) return "";
   // -u: what it prints is UTF-8, whatever the locale.
   arguments.insert(arguments.begin(), {kProgram, "-u", "-S", socket_});
   const Finished finished = RunToEnd(arguments, "", {"PATH=/usr/bin:/bin", "SHELL=/bin/sh", "TERM=screen"});
+  failed_ = failed_ || finished.exit_code != 0;
   EXPECT_EQ(finished.exit_code, 0) << "tmux " << arguments[4] << ": " << finished.err;
   return finished.out;
 }
@@ -58,7 +67,7 @@ std::string Tmux::WaitUntil(const std::string& what, const std::function<bool(co
   const auto deadline = std::chrono::steady_clock::now() + kDeadline;
   while (true) {
     std::string screen = Screen();
-    if (done(screen) || testing::Test::HasFailure()) return screen;
+    if (done(screen) || failed_) return screen;
     if (std::chrono::steady_clock::now() >= deadline) {
       ADD_FAILURE() << "not in time: " << what << ". The screen:\n" << screen;
       return screen;

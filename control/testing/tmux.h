@@ -43,6 +43,7 @@ class Tmux {
   std::string Run(std::vector<std::string> arguments) const;
 
   std::string socket_;
+  mutable bool failed_ = false;  // tmux did: there is nothing to wait for any more
 };
 
 }  // namespace daxvmm::control

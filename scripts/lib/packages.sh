@@ -7,7 +7,7 @@ readonly packages_build=(
   libre2-dev
   libncurses-dev
   libprotobuf-dev protobuf-compiler
-  libgrpc++-dev protobuf-compiler-grpc
+  libgrpc++-dev protobuf-compiler-grpc libssl-dev openssl
   libgtest-dev libgmock-dev
   libbenchmark-dev
 )

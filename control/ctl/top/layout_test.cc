@@ -212,7 +212,7 @@ TEST_F(LayoutTest, ALostConnectionIsSaidAndWhatWasKnownStays) {
   scene_.connection = {.up = false, .error = "/run/vm.sock: Connection refused"};
   const std::string drawn = Drawn(24, 80);
   EXPECT_THAT(drawn, HasSubstr("NO CONNECTION"));
-  EXPECT_THAT(drawn, HasSubstr("Connection refused"));
+  EXPECT_THAT(drawn, HasSubstr("\nerror   Connection refused\n"));
   EXPECT_THAT(drawn, HasSubstr("70/128"));
   scene_.connection = {.up = true, .error = "", .waiting_since = kNow - absl::Seconds(3)};
   EXPECT_THAT(Drawn(24, 80), HasSubstr("no answer for 3s"));

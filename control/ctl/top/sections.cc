@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/size_text.h"
@@ -99,10 +100,13 @@ Line MachineLine(const Scene& scene, int columns) {
 }
 
 Line PolicyLine(const Scene& scene, int columns) {
-  Line line = Titled(scene, columns, "policy");
   if (!scene.connection.up) {
-    return line.Add(scene.connection.error, kBad);
+    // The socket's path stands in the first line already.
+    const absl::string_view error = scene.connection.error;
+    const std::string path = scene.machine + ": ";
+    return Titled(scene, columns, "error").Add(absl::StartsWith(error, path) ? error.substr(path.size()) : error, kBad);
   }
+  Line line = Titled(scene, columns, "policy");
   const Snapshot* const snapshot = scene.model->snapshot();
   if (snapshot == nullptr) return line;
   if (!snapshot->policy_error.empty()) return line.Add(snapshot->policy_error, kBad);

@@ -172,7 +172,7 @@ TEST_F(TopScreenTest, FollowsTheSizeOfTheTerminal) {
   terminal->WaitFor("main.c");
   terminal->Resize(120, 40);
   terminal->WaitUntil("the footer on line 40, with more columns", [](const std::string& screen) {
-    return LineOf(screen, " q quit") == 39 && absl::StrContains(screen, "WRITES RULE");
+    return LineOf(screen, " q quit") == 39 && absl::StrContains(screen, "RULE   ");
   });
   terminal->Resize(40, 10);
   terminal->WaitUntil("the footer on line 10",
@@ -216,6 +216,7 @@ TEST_F(TopScreenTest, KeysAnswerWhileTheServerIsSlow) {
 
 TEST_F(TopScreenTest, WithoutUtf8TheScreenIsAscii) {
   const auto terminal = Start(80, 24, "", "C");
+  terminal->WaitFor("big.bin");
   const std::string screen = terminal->WaitFor("moving");
   for (const char c : screen) ASSERT_LT(static_cast<unsigned char>(c), 0x80) << screen;
   EXPECT_THAT(screen, HasSubstr("r\\xc3\\xa9s~\\xe5\\xa5\\xbd.bin"));

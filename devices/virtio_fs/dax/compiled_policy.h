@@ -70,6 +70,10 @@ class CompiledPolicy {
   // "default", "builtin:...", "override", or the rule's name; as long as this lives.
   absl::string_view RuleName(const Decision& decision) const;
 
+  // The override that counts for such a file, if it has one that has not run out.
+  std::optional<Override> FindOverride(absl::string_view share_tag, NodeId node,
+                                       const std::optional<std::string>& path) const;
+
   // Whether Classify may ask for the path of some file.
   bool asks_for_paths() const { return rules_->paths().asking().Any() || overrides_paths_; }
   // Whether some outcome, the default's included, is kAdaptive.
