@@ -6,12 +6,14 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
@@ -26,6 +28,7 @@ namespace health = ::grpc::health::v1;
 
 // The server's own limit on lists is lower.
 constexpr int kMaxResponseBytes = 80 << 20;
+constexpr size_t kMaxPemBytes = 1 << 20;
 
 absl::Status FromGrpc(const grpc::Status& status) {
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
@@ -54,6 +57,72 @@ absl::StatusOr<UniqueFd> ConnectSocket(const std::string& path, absl::Duration t
   const int flags = fcntl(fd.get(), F_GETFL);
   if (flags < 0 || fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) return ErrnoStatus(errno, "O_NONBLOCK");
   return fd;
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectUnix(const ClientOptions& options) {
+  ASSIGN_OR_RETURN(UniqueFd fd, ConnectSocket(options.target, options.timeout));
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxResponseBytes);
+  return grpc::CreateCustomInsecureChannelFromFd("daxvmm", fd.release(), arguments);
+}
+
+absl::StatusOr<std::string> ReadPem(absl::string_view flag, const std::string& path) {
+  if (path.empty()) return absl::InvalidArgumentError(absl::StrCat(flag, ": needed for TCP"));
+  const auto refused = [&] {
+    return absl::InvalidArgumentError(absl::StrCat(flag, ": ", ErrnoStatus(errno, path).message()));
+  };
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!fd.valid()) return refused();
+  std::string content(kMaxPemBytes + 1, '\0');
+  size_t size = 0;
+  while (size < content.size()) {
+    const ssize_t n = read(fd.get(), &content[size], content.size() - size);
+    if (n < 0) return refused();
+    if (n == 0) break;
+    size += n;
+  }
+  if (size > kMaxPemBytes) return absl::InvalidArgumentError(absl::StrCat(flag, ": ", path, ": is too large"));
+  content.resize(size);
+  if (!absl::StrContains(content, "-----BEGIN ")) {
+    return absl::InvalidArgumentError(absl::StrCat(flag, ": ", path, ": is not a PEM file"));
+  }
+  return content;
+}
+
+// Why there is no connection; gRPC tells that to a call only.
+absl::Status WhyNotConnected(const std::shared_ptr<grpc::Channel>& channel, const std::string& target) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(1));
+  health::HealthCheckResponse response;
+  const grpc::Status status =
+      health::Health::NewStub(channel)->Check(&context, health::HealthCheckRequest(), &response);
+  return absl::UnavailableError(absl::StrCat(target, ": ", status.ok() ? "try again" : status.error_message()));
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectTls(const ClientOptions& options) {
+  if (options.target.empty()) return absl::InvalidArgumentError("HOST:PORT is missing");
+  grpc::SslCredentialsOptions files;
+  ASSIGN_OR_RETURN(files.pem_root_certs, ReadPem("--tls-ca", options.tls_ca));
+  ASSIGN_OR_RETURN(files.pem_cert_chain, ReadPem("--tls-cert", options.tls_cert));
+  ASSIGN_OR_RETURN(files.pem_private_key, ReadPem("--tls-key", options.tls_key));
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxResponseBytes);
+  // No proxy of the environment: whom we trust is who we talk to.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  if (!options.tls_server_name.empty()) arguments.SetSslTargetNameOverride(options.tls_server_name);
+  auto channel =
+      grpc::CreateCustomChannel(absl::StrCat("dns:///", options.target), grpc::SslCredentials(files), arguments);
+  const auto deadline = std::chrono::system_clock::now() + absl::ToChronoMicroseconds(options.timeout);
+  for (grpc_connectivity_state state = channel->GetState(true); state != GRPC_CHANNEL_READY;
+       state = channel->GetState(true)) {
+    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE || state == GRPC_CHANNEL_SHUTDOWN) {
+      return WhyNotConnected(channel, options.target);
+    }
+    if (!channel->WaitForStateChange(state, deadline)) {
+      return absl::DeadlineExceededError(absl::StrCat(options.target, ": no connection in time"));
+    }
+  }
+  return channel;
 }
 
 }  // namespace
@@ -99,12 +168,14 @@ struct Client::Impl {
   const std::unique_ptr<health::Health::Stub> health;
 };
 
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const ClientOptions& options) {
+  const bool tls = !options.tls_ca.empty() || !options.tls_cert.empty() || !options.tls_key.empty();
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, tls ? ConnectTls(options) : ConnectUnix(options));
+  return std::unique_ptr<Client>(new Client(std::make_unique<Impl>(channel, options.timeout)));
+}
+
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& path, absl::Duration timeout) {
-  ASSIGN_OR_RETURN(UniqueFd fd, ConnectSocket(path, timeout));
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxResponseBytes);
-  auto channel = grpc::CreateCustomInsecureChannelFromFd("daxvmm", fd.release(), arguments);
-  return std::unique_ptr<Client>(new Client(std::make_unique<Impl>(channel, timeout)));
+  return Connect(ClientOptions{.target = path, .timeout = timeout});
 }
 
 Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -16,14 +16,31 @@
 
 namespace daxvmm::control {
 
+// Where the server is, and who we are to it.
+struct ClientOptions {
+  // The path of a Unix socket; or HOST:PORT (IPv6 as [ADDRESS]:PORT) if any of the three files below is set.
+  std::string target;
+  // PEM files, for TCP: what the server's certificate must be signed by, and our own. All three or none.
+  std::string tls_ca;
+  std::string tls_cert;
+  std::string tls_key;
+  // What the server's certificate is for; empty: the host of `target`.
+  std::string tls_server_name;
+  // For connecting, and for each call that has no limit of its own.
+  absl::Duration timeout = absl::Seconds(10);
+};
+
 // One connection, which is not made anew once it is lost. Any thread may call any method.
 //
 // Each call ends within the time-out. Its errors are the server's, with the server's text, but for UNAVAILABLE (the
 // connection is lost) and DEADLINE_EXCEEDED (no answer in time).
 class Client {
  public:
-  // Connects to the Unix socket at `path`; `timeout` holds for this and for each call. UNAVAILABLE or
-  // DEADLINE_EXCEEDED where nobody answers, INVALID_ARGUMENT if the path is too long for a socket.
+  // UNAVAILABLE or DEADLINE_EXCEEDED where nobody answers; UNAVAILABLE with gRPC's reason if the two sides refuse each
+  // other's certificate. INVALID_ARGUMENT if the path is too long for a socket, or, beginning with "--tls-ca: ",
+  // "--tls-cert: " or "--tls-key: ", if one of the files is missing from the options or cannot be read.
+  static absl::StatusOr<std::unique_ptr<Client>> Connect(const ClientOptions& options);
+  // The same, for the Unix socket at `path`.
   static absl::StatusOr<std::unique_ptr<Client>> Connect(const std::string& path,
                                                          absl::Duration timeout = absl::Seconds(10));
   ~Client();

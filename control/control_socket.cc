@@ -105,6 +105,28 @@ absl::Status Publish(int directory, const std::string& hidden, const std::string
   return Refused(path, "keeps changing; is another machine starting on it?");
 }
 
+// Gives `name`, a socket that this process has just made, its owner and mode. The descriptor makes sure that both go to
+// what was looked at, whoever else may write to the directory.
+absl::Status SetFile(int directory, const std::string& name, const SocketFile& file, const std::string& path,
+                     struct stat* own) {
+  const UniqueFd fd(openat(directory, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.valid() || fstat(fd.get(), own) != 0) return ErrnoStatus(errno, absl::StrCat(Subject(path), ": stat"));
+  if (!S_ISSOCK(own->st_mode) || own->st_uid != geteuid() || own->st_nlink != 1) {
+    return Refused(path, "somebody put another file in its place");
+  }
+  // The owner first: until then the mode lets only this process in.
+  const bool give = file.owner != static_cast<uid_t>(-1) || file.group != static_cast<gid_t>(-1);
+  if (give && fchownat(fd.get(), "", file.owner, file.group, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("--control-owner: ", path));
+  }
+  // A umask may have taken bits from the owner, too. There is no fchmod for a descriptor of this kind.
+  const std::string through = absl::StrCat("/proc/self/fd/", fd.get());
+  if (((own->st_mode & 07777) != file.mode || give) && chmod(through.c_str(), file.mode) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("--control-mode: ", path));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckControlPath(const std::string& path) {
@@ -118,7 +140,7 @@ absl::Status CheckControlPath(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<ControlSocket> ControlSocket::Bind(const std::string& path) {
+absl::StatusOr<ControlSocket> ControlSocket::Bind(const std::string& path, const SocketFile& file) {
   RETURN_IF_ERROR(CheckControlPath(path));
   const size_t slash = path.rfind('/');
   const std::string directory_name = slash == std::string::npos ? "." : path.substr(0, slash + 1);
@@ -146,13 +168,7 @@ absl::StatusOr<ControlSocket> ControlSocket::Bind(const std::string& path) {
   }
   absl::Cleanup remove_hidden = [&] { unlinkat(made.directory_.get(), hidden.c_str(), 0); };
   struct stat own{};
-  if (fstatat(made.directory_.get(), hidden.c_str(), &own, AT_SYMLINK_NOFOLLOW) != 0) {
-    return ErrnoStatus(errno, absl::StrCat(Subject(path), ": stat"));
-  }
-  // A umask may have taken bits from the owner.
-  if ((own.st_mode & 07777) != kMode && fchmodat(made.directory_.get(), hidden.c_str(), kMode, 0) != 0) {
-    return ErrnoStatus(errno, absl::StrCat(Subject(path), ": chmod"));
-  }
+  RETURN_IF_ERROR(SetFile(made.directory_.get(), hidden, file, path, &own));
   if (listen(listener.get(), kBacklog) != 0) return ErrnoStatus(errno, absl::StrCat(Subject(path), ": listen"));
   RETURN_IF_ERROR(Publish(made.directory_.get(), hidden, made.base_name_, path));
   std::move(remove_hidden).Cancel();

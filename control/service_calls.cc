@@ -22,13 +22,17 @@ grpc::ServerUnaryReactor* AnswerLater(const ServiceParts& parts, grpc::CallbackS
     reactor->Finish(ToGrpc(caller.status()));
     return reactor;
   }
-  parts.calls->Post(
-      [context, reactor, caller = *std::move(caller), work = std::move(work)](const absl::Status& status) {
-        const bool wanted = status.ok() && !context->IsCancelled();
-        reactor->Finish(ToGrpc(wanted        ? work(caller)
-                               : status.ok() ? absl::CancelledError("nobody waits any more")
-                                             : status));
-      });
+  parts.calls->Post([context, reactor, gate = parts.gate, caller = *std::move(caller),
+                     work = std::move(work)](const absl::Status& status) {
+    const bool wanted = status.ok() && !context->IsCancelled();
+    if (!wanted) {
+      reactor->Finish(ToGrpc(status.ok() ? absl::CancelledError("nobody waits any more") : status));
+      return;
+    }
+    // Others of the same client may have been answered since, and not been read.
+    const absl::Status may = gate->MayAnswer(*context);
+    reactor->Finish(ToGrpc(may.ok() ? work(caller) : may));
+  });
   return reactor;
 }
 

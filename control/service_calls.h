@@ -9,6 +9,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "control/call_counts.h"
 #include "control/call_gate.h"
 #include "control/call_thread.h"
 #include "control/caller.h"
@@ -25,6 +26,7 @@ struct ServiceParts {
   LogStreams* streams = nullptr;
   CallThread* calls = nullptr;
   CallGate* gate = nullptr;
+  CallCounts* counts = nullptr;  // of all calls, as they end; may be null
 };
 
 struct Method {
