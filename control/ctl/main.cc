@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/version.h"
@@ -18,6 +19,7 @@
 #include "control/policy_codec.h"
 #include "control/policy_file.h"
 #include "control/policy_text.h"
+#include "control/saved_policy.h"
 #include "control/text.h"
 
 namespace daxvmm::control {
@@ -49,6 +51,9 @@ absl::string_view Advice(const absl::Status& status, CommandId command) {
 ExitCode FailCall(const absl::Status& status, CommandId command) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
+      if (absl::StartsWith(status.message(), kNotKept)) {
+        return Fail(ExitCode::kRefused, absl::StrCat("refused: UNAVAILABLE: ", status.message()));
+      }
       return Fail(ExitCode::kNoConnection, absl::StrCat("no connection: ", status.message()));
     case absl::StatusCode::kDeadlineExceeded:
       return Fail(ExitCode::kNoConnection,
