@@ -11,10 +11,12 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "proto/daxvmm/v1/daxvmm.grpc.pb.h"
@@ -54,16 +56,13 @@ absl::StatusOr<UniqueFd> ConnectSocket(const std::string& path, absl::Duration t
     if (errno == EAGAIN) return absl::DeadlineExceededError(absl::StrCat(path, ": no connection in time"));
     return absl::UnavailableError(ErrnoStatus(errno, path).message());
   }
-  const int flags = fcntl(fd.get(), F_GETFL);
-  if (flags < 0 || fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) return ErrnoStatus(errno, "O_NONBLOCK");
   return fd;
 }
 
-absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectUnix(const ClientOptions& options) {
-  ASSIGN_OR_RETURN(UniqueFd fd, ConnectSocket(options.target, options.timeout));
+std::shared_ptr<grpc::Channel> ChannelOver(UniqueFd connection) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxResponseBytes);
-  return grpc::CreateCustomInsecureChannelFromFd("daxvmm", fd.release(), arguments);
+  return grpc::CreateCustomInsecureChannelFromFd("daxvmm", connection.release(), arguments);
 }
 
 absl::StatusOr<std::string> ReadPem(absl::string_view flag, const std::string& path) {
@@ -125,6 +124,41 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectTls(const ClientOptions& o
   return channel;
 }
 
+// The calls that are under way, so that another thread can cancel them. Any thread.
+class OpenCalls {
+ public:
+  // Lists a call for as long as it lives.
+  class Entry {
+   public:
+    Entry(OpenCalls* calls, grpc::ClientContext* context) : calls_(calls), context_(context) {
+      MutexLock lock(&calls_->mu_);
+      calls_->open_.insert(context_);
+      if (calls_->cancelled_) context_->TryCancel();
+    }
+    ~Entry() {
+      MutexLock lock(&calls_->mu_);
+      calls_->open_.erase(context_);
+    }
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+
+   private:
+    OpenCalls* const calls_;
+    grpc::ClientContext* const context_;
+  };
+
+  void Cancel() {
+    MutexLock lock(&mu_);
+    cancelled_ = true;
+    for (grpc::ClientContext* context : open_) context->TryCancel();
+  }
+
+ private:
+  Mutex mu_;
+  std::set<grpc::ClientContext*> open_ ABSL_GUARDED_BY(mu_);
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+};
+
 }  // namespace
 
 struct Client::Impl {
@@ -137,8 +171,9 @@ struct Client::Impl {
 
   // Calls one method of a stub with a deadline.
   template <typename Response, typename Stub, typename Request, typename Method>
-  absl::StatusOr<Response> Call(Stub* stub, Method method, const Request& request) const {
+  absl::StatusOr<Response> Call(Stub* stub, Method method, const Request& request) {
     grpc::ClientContext context;
+    const OpenCalls::Entry entry(&calls, &context);
     context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
     Response response;
     const grpc::Status status = (stub->*method)(&context, request, &response);
@@ -149,8 +184,9 @@ struct Client::Impl {
   // Reads one stream to its end.
   template <typename Response, typename Stub, typename Request, typename Method>
   absl::Status Watch(Stub* stub, Method method, const Request& request, std::optional<absl::Duration> limit,
-                     const std::function<bool(const Response&)>& update) const {
+                     const std::function<bool(const Response&)>& update) {
     grpc::ClientContext context;
+    const OpenCalls::Entry entry(&calls, &context);
     if (limit) context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(*limit));
     const auto reader = (stub->*method)(&context, request);
     Response response;
@@ -166,12 +202,23 @@ struct Client::Impl {
   const std::unique_ptr<v1::DaxWindowService::Stub> window;
   const std::unique_ptr<v1::MachineService::Stub> machine;
   const std::unique_ptr<health::Health::Stub> health;
+  OpenCalls calls;
 };
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const ClientOptions& options) {
   const bool tls = !options.tls_ca.empty() || !options.tls_cert.empty() || !options.tls_key.empty();
-  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, tls ? ConnectTls(options) : ConnectUnix(options));
+  if (!tls) {
+    ASSIGN_OR_RETURN(UniqueFd fd, ConnectSocket(options.target, options.timeout));
+    return FromConnection(std::move(fd), options.timeout);
+  }
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, ConnectTls(options));
   return std::unique_ptr<Client>(new Client(std::make_unique<Impl>(channel, options.timeout)));
+}
+
+absl::StatusOr<std::unique_ptr<Client>> Client::FromConnection(UniqueFd connection, absl::Duration timeout) {
+  const int flags = fcntl(connection.get(), F_GETFL);
+  if (flags < 0 || fcntl(connection.get(), F_SETFL, flags | O_NONBLOCK) != 0) return ErrnoStatus(errno, "O_NONBLOCK");
+  return std::unique_ptr<Client>(new Client(std::make_unique<Impl>(ChannelOver(std::move(connection)), timeout)));
 }
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& path, absl::Duration timeout) {
@@ -233,10 +280,18 @@ absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const std::string& share
   return impl_->Call<v1::ListFilesResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ListFiles, request);
 }
 
-absl::StatusOr<v1::GetWindowResponse> Client::GetWindow(const std::string& share) {
-  v1::GetWindowRequest request;
-  request.set_share(share);
-  return impl_->Call<v1::GetWindowResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::GetWindow, request);
+absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const v1::ListFilesRequest& request) {
+  return impl_->Call<v1::ListFilesResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ListFiles, request);
+}
+
+absl::Status Client::WatchWindow(const v1::WatchWindowRequest& request, std::optional<absl::Duration> limit,
+                                 const std::function<bool(const v1::WatchWindowResponse&)>& update) {
+  return impl_->Watch<v1::WatchWindowResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::WatchWindow, request,
+                                               limit, update);
+}
+
+absl::StatusOr<v1::ListMappingsResponse> Client::ListMappings(const v1::ListMappingsRequest& request) {
+  return impl_->Call<v1::ListMappingsResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::ListMappings, request);
 }
 
 absl::StatusOr<v1::Machine> Client::GetMachine() {
@@ -261,6 +316,12 @@ absl::StatusOr<v1::Machine> Client::ResumeMachine() {
 absl::StatusOr<v1::ShutdownMachineResponse> Client::ShutdownMachine(const v1::ShutdownMachineRequest& request) {
   return impl_->Call<v1::ShutdownMachineResponse>(impl_->machine.get(), &v1::MachineService::Stub::ShutdownMachine,
                                                   request);
+}
+
+absl::StatusOr<v1::GetWindowResponse> Client::GetWindow(const std::string& share) {
+  v1::GetWindowRequest request;
+  request.set_share(share);
+  return impl_->Call<v1::GetWindowResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::GetWindow, request);
 }
 
 absl::Status Client::WatchEvents(const v1::WatchEventsRequest& request, std::optional<absl::Duration> limit,
@@ -291,5 +352,7 @@ absl::StatusOr<std::string> Client::CheckHealth(const std::string& service) {
       impl_->Call<health::HealthCheckResponse>(impl_->health.get(), &health::Health::Stub::Check, request));
   return health::HealthCheckResponse::ServingStatus_Name(response.status());
 }
+
+void Client::Cancel() { impl_->calls.Cancel(); }
 
 }  // namespace daxvmm::control

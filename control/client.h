@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/unique_fd.h"
 #include "proto/daxvmm/v1/daxvmm.pb.h"
 #include "proto/daxvmm/v1/machine.pb.h"
 
@@ -43,6 +44,8 @@ class Client {
   // The same, for the Unix socket at `path`.
   static absl::StatusOr<std::unique_ptr<Client>> Connect(const std::string& path,
                                                          absl::Duration timeout = absl::Seconds(10));
+  // Over a connected Unix socket.
+  static absl::StatusOr<std::unique_ptr<Client>> FromConnection(UniqueFd connection, absl::Duration timeout);
   ~Client();
 
   absl::StatusOr<v1::GetPolicyResponse> GetPolicy();
@@ -62,7 +65,14 @@ class Client {
                                 const std::function<bool(const v1::WatchConvergenceResponse&)>& update);
   // Of all shares if `share` is empty.
   absl::StatusOr<v1::ListFilesResponse> ListFiles(const std::string& share = "");
+  // One page.
+  absl::StatusOr<v1::ListFilesResponse> ListFiles(const v1::ListFilesRequest& request);
   absl::StatusOr<v1::GetWindowResponse> GetWindow(const std::string& share = "");
+  // One page.
+  absl::StatusOr<v1::ListMappingsResponse> ListMappings(const v1::ListMappingsRequest& request);
+  // As WatchConvergence. The stream itself does not end.
+  absl::Status WatchWindow(const v1::WatchWindowRequest& request, std::optional<absl::Duration> limit,
+                           const std::function<bool(const v1::WatchWindowResponse&)>& update);
   absl::StatusOr<v1::Machine> GetMachine();
   absl::StatusOr<v1::Machine> StartMachine();
   absl::StatusOr<v1::Machine> PauseMachine();
@@ -78,6 +88,9 @@ class Client {
   // "SERVING" or another name of grpc.health.v1.HealthCheckResponse.ServingStatus; of the whole server if `service` is
   // empty.
   absl::StatusOr<std::string> CheckHealth(const std::string& service = "");
+
+  // Ends the calls of all threads with CANCELLED, and those that begin later at once.
+  void Cancel();
 
  private:
   struct Impl;

@@ -105,6 +105,9 @@ void ControlServer::Impl::Serve(Controller* controller, const ControlServerOptio
 
 absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(Controller* controller,
                                                                     const ControlServerOptions& options) {
+  if (options.unix_listener < 0 && options.tcp_listener < 0) {
+    return absl::InvalidArgumentError("control: there is no listening socket");
+  }
   auto impl = std::make_unique<Impl>();
   ASSIGN_OR_RETURN(impl->unix_listener, TakeListener(options.unix_listener));
   ASSIGN_OR_RETURN(impl->tcp_listener, TakeListener(options.tcp_listener));

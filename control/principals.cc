@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "control/tls_files.h"
 
 namespace daxvmm::control {
 namespace {
@@ -21,6 +22,7 @@ Principals::Principals(const ServerParts& parts)
     : parts_(parts), limits_(parts.limits), connections_(parts.limits.stalled) {}
 
 absl::Status Principals::StartTls(const TlsFiles& files, const std::vector<AllowRule>& rules) {
+  RETURN_IF_ERROR(CheckTlsFiles(files));
   ASSIGN_OR_RETURN(tcp_, PrincipalServer::Start(parts_, std::make_unique<CallGate>(rules, BudgetOf(limits_)),
                                                 TlsCredentials(files)));
   return absl::OkStatus();

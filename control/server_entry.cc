@@ -11,6 +11,7 @@
 #include "control/policy_text.h"
 #include "control/saved_policy_codec.h"
 #include "control/server_abi.h"
+#include "control/tls_files.h"
 
 namespace daxvmm::control {
 namespace {
@@ -57,7 +58,7 @@ extern "C" __attribute__((visibility("default"))) int daxvmm_control_start(
   daxvmm::SetLogSink(&ForwardLine, nullptr);
   daxvmm::SetLogLevel(static_cast<daxvmm::LogLevel>(args->log_level));
   gpr_set_log_function(&ForwardGrpcLine);
-  auto server = ControlServer::Start(args->controller, args->listen_fd);
+  auto server = ControlServer::Start(args->controller, *args->options);
   if (!server.ok()) return Fail(server.status(), error, error_size);
   handle->server = server->release();
   handle->stop = &Stop;
@@ -95,4 +96,12 @@ extern "C" __attribute__((visibility("default"))) int daxvmm_control_decode_stat
   if (!decoded.ok()) return Fail(decoded.status(), error, error_size);
   *state = *std::move(decoded);
   return 0;
+}
+
+extern "C" __attribute__((visibility("default"))) int daxvmm_control_check_tls(
+    const daxvmm::control::daxvmm_control_check_args* args, char* error, size_t error_size) {
+  using namespace daxvmm::control;  // NOLINT(google-build-using-namespace): a C function has no namespace of its own
+  if (!IsOfThisBuild(*args, error, error_size)) return static_cast<int>(absl::StatusCode::kFailedPrecondition);
+  const absl::Status status = CheckTlsFiles(*args->tls);
+  return status.ok() ? 0 : Fail(status, error, error_size);
 }

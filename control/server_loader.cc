@@ -113,7 +113,8 @@ absl::StatusOr<std::string> LocateControlLibrary(const std::string& option) {
   return absl::NotFoundError(absl::StrCat("the control library is in none of ", looked, "; set ", kControlLibraryEnv));
 }
 
-absl::StatusOr<LoadedControlServer> LoadedControlServer::Start(Controller* controller, int listen_fd,
+absl::StatusOr<LoadedControlServer> LoadedControlServer::Start(Controller* controller,
+                                                               const ControlServerOptions& options,
                                                                const std::string& library_path) {
   ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(library_path, kServerStartSymbol));
   const auto start = reinterpret_cast<daxvmm_control_start_fn>(symbol);
@@ -122,7 +123,7 @@ absl::StatusOr<LoadedControlServer> LoadedControlServer::Start(Controller* contr
       .log_level = static_cast<uint32_t>(GetLogLevel()),
       .layout = kServerAbiLayout,
       .controller = controller,
-      .listen_fd = listen_fd,
+      .options = &options,
       .log = &TakeLine,
   };
   daxvmm_control_handle handle{};
@@ -146,6 +147,15 @@ LoadedControlServer& LoadedControlServer::operator=(LoadedControlServer&& other)
 void LoadedControlServer::Stop() {
   if (handle_.server != nullptr) handle_.stop(handle_.server);
   handle_ = {};
+}
+
+absl::Status CheckTlsFilesByLibrary(const TlsFiles& files, const std::string& library_path) {
+  ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(library_path, kCheckTlsSymbol));
+  const daxvmm_control_check_args args = {
+      .abi_version = kServerAbiVersion, .reserved = 0, .layout = kServerAbiLayout, .tls = &files};
+  char error[1024] = "";
+  const int code = reinterpret_cast<daxvmm_control_check_tls_fn>(symbol)(&args, error, sizeof(error));
+  return code == 0 ? absl::OkStatus() : absl::Status(static_cast<absl::StatusCode>(code), error);
 }
 
 absl::StatusOr<PolicyParser> PolicyParser::Load(const std::string& library_path) {

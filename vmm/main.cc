@@ -18,14 +18,15 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "base/service_notify.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "base/version.h"
-#include "control/control_socket.h"
 #include "control/policy_file.h"
 #include "control/policy_file_watch.h"
 #include "control/server_loader.h"
 #include "vmm/console.h"
+#include "vmm/control_options.h"
 #include "vmm/machine.h"
 #include "vmm/run_options.h"
 #include "vmm/terminal.h"
@@ -91,13 +92,20 @@ void RaiseDescriptorLimit() {
 // until the guest is gone. One that is powering off already ignores it.
 constexpr std::chrono::seconds kPressPeriod{1};
 
+// The service manager, where there is one.
+void Notify(absl::string_view state) {
+  if (const absl::Status sent = NotifyServiceManager(state); !sent.ok()) {
+    LOG(kWarning) << std::string(sent.message());
+  }
+}
+
 // Runs a machine to its end on the main thread.
 class Runner {
  public:
   Runner(const RunOptions& options, Machine* machine, RawTerminal* terminal, UniqueFd signals)
       : options_(options), machine_(machine), terminal_(terminal), signals_(std::move(signals)) {}
 
-  absl::Status Run(std::optional<control::ControlSocket>* socket, const std::string& control_library) {
+  absl::Status Run(const ControlSockets& sockets, const std::string& control_library) {
     RETURN_IF_ERROR(machine_->Start());
     std::optional<control::LoadedControlServer> server;
     for (;;) {
@@ -107,9 +115,12 @@ class Runner {
       if (poll(fds, 3, MillisecondsLeft()) < 0 && errno != EINTR) return ErrnoStatus(errno, "poll");
       if (machine_->end().has_value()) return absl::OkStatus();
       if ((fds[1].revents & POLLIN) != 0) TakeSignal();
-      if ((fds[2].revents & POLLIN) != 0 && machine_->first_entry_event().Drain() && socket->has_value()) {
-        ASSIGN_OR_RETURN(server,
-                         control::LoadedControlServer::Start(machine_, (*socket)->listen_fd(), control_library));
+      if ((fds[2].revents & POLLIN) != 0 && machine_->first_entry_event().Drain()) {
+        if (options_.control.any()) {
+          ASSIGN_OR_RETURN(server, control::LoadedControlServer::Start(
+                                       machine_, ServerOptions(options_.control, sockets), control_library));
+        }
+        Notify("READY=1");
       }
       if (!give_up_.has_value()) continue;
       const auto now = std::chrono::steady_clock::now();
@@ -147,6 +158,7 @@ class Runner {
       return;
     }
     LOG(kInfo) << name << ": the guest is asked to power off";
+    Notify("STOPPING=1");
     next_press_ = std::chrono::steady_clock::now();
     give_up_ = next_press_ + options_.shutdown_timeout;
   }
@@ -192,11 +204,11 @@ int RunMachine(const RunOptions& options) {
 
   MachineConfig config = options.machine;
   std::string control_library;
-  if (!options.control.empty() || !config.policy_file.empty()) {
+  if (options.control.any() || !config.policy_file.empty()) {
     absl::StatusOr<std::string> library = control::LocateControlLibrary();
     if (!library.ok()) {
       return UsageError(
-          absl::StrCat(options.control.empty() ? "--policy-file: " : "--control: ", library.status().message()));
+          absl::StrCat(!options.control.any() ? "--policy-file: " : "--control: ", library.status().message()));
     }
     control_library = *std::move(library);
   }
@@ -206,12 +218,12 @@ int RunMachine(const RunOptions& options) {
     if (!read.ok()) return UsageError(absl::StrCat("--policy-file: ", read.status().message()));
     policy_file = *std::move(read);
   }
-  std::optional<control::ControlSocket> socket;
-  if (!options.control.empty()) {
-    absl::StatusOr<control::ControlSocket> bound = control::ControlSocket::Bind(options.control);
-    if (!bound.ok()) return UsageError(std::string(bound.status().message()));
-    socket = *std::move(bound);
+  if (!options.control.tcp.empty()) {
+    const absl::Status tls = control::CheckTlsFilesByLibrary(options.control.tls, control_library);
+    if (!tls.ok()) return UsageError(std::string(tls.message()));
   }
+  absl::StatusOr<ControlSockets> sockets = BindControl(options.control);
+  if (!sockets.ok()) return UsageError(std::string(sockets.status().message()));
 
   // Made once there is a machine to take its input; no vCPU runs before.
   std::unique_ptr<Console> console;
@@ -237,7 +249,7 @@ int RunMachine(const RunOptions& options) {
   }
 
   Runner runner(options, to, &terminal, *std::move(signals));
-  const absl::Status status = runner.Run(&socket, control_library);
+  const absl::Status status = runner.Run(*sockets, control_library);
   if (!status.ok()) to->Stop("");
   const std::optional<GuestEnd> end = to->end();
   // A vCPU may be waiting for the console: let it go. Then nothing is added to what the console still has to print.

@@ -38,7 +38,7 @@ struct Progress {
 // What says which change it was of, and is large enough for several pages.
 dax::Policy PolicyOf(uint64_t change) {
   dax::Policy policy;
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 20; ++i) {
     policy.rules.push_back({.name = absl::StrCat("rule-", i), .size_at_least = ByteCount(change * 4096 + 1)});
   }
   return policy;
