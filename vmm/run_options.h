@@ -2,7 +2,6 @@
 #ifndef DAXVMM_VMM_RUN_OPTIONS_H_
 #define DAXVMM_VMM_RUN_OPTIONS_H_
 
-#include <chrono>
 #include <optional>
 #include <span>
 #include <string>
@@ -25,8 +24,7 @@ struct RunOptions {
   // --policy was given; excludes `machine.policy_file`, of which nothing has been read yet.
   bool named_policy = false;
   LogLevel log_level = LogLevel::kWarning;
-  // How long the guest may take to power off after SIGTERM.
-  std::chrono::seconds shutdown_timeout{30};
+  bool paused = false;  // the vCPUs wait for StartMachine
   bool help = false;  // --help was given: nothing else is validated
 };
 

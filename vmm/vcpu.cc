@@ -53,8 +53,10 @@ void DiscardPendingKick() {
 
 }  // namespace
 
-Vcpu::Vcpu(unsigned index, KvmVcpu kvm, const VcpuBuses& buses, VcpuEnvironment* environment)
-    : index_(index), kvm_(std::move(kvm)), buses_(buses), environment_(environment), mender_(buses.guard) {}
+Vcpu::Vcpu(unsigned index, KvmVcpu kvm, const VcpuBuses& buses, VcpuGate* gate, VcpuEnvironment* environment)
+    : index_(index), kvm_(std::move(kvm)), buses_(buses), gate_(gate), environment_(environment), mender_(buses.guard) {
+  gate_->SetKick(index_, [this] { Kick(); });
+}
 
 Vcpu::~Vcpu() {
   RequestStop();
@@ -73,11 +75,13 @@ absl::Status Vcpu::Start() {
 void Vcpu::RequestStop() {
   stop_.store(true, std::memory_order_release);
   Kick();
+  gate_->Nudge();
 }
 
 void Vcpu::RequestReport() {
   report_.store(true, std::memory_order_release);
   Kick();
+  gate_->Nudge();
 }
 
 void Vcpu::Kick() {
@@ -94,10 +98,18 @@ void Vcpu::Report() {
 }
 
 void Vcpu::Loop() {
-  environment_->FirstEntry(index_);
   while (!stop_.load(std::memory_order_acquire)) {
-    mender_.Entering();
-    const int err = kvm_.Run();
+    if (report_.load(std::memory_order_acquire)) {
+      report_.store(false, std::memory_order_release);
+      Report();
+    }
+    if (!gate_->Enter(index_)) {
+      gate_->AwaitOpen(
+          [this] { return stop_.load(std::memory_order_acquire) || report_.load(std::memory_order_acquire); });
+      continue;
+    }
+    const int err = RunGuest();
+    gate_->Leave(index_);
     switch (err) {
       case 0:
         if (!HandleExit()) return;
@@ -107,7 +119,6 @@ void Vcpu::Loop() {
         counts_.CountExit(VcpuExit::kKick);
         DiscardPendingKick();
         kvm_.ClearExitRequest();
-        if (report_.exchange(false, std::memory_order_acq_rel)) Report();
         break;
       case EFAULT:
         counts_.CountExit(VcpuExit::kUnreachablePage);
@@ -118,6 +129,19 @@ void Vcpu::Loop() {
         return;
     }
   }
+}
+
+int Vcpu::RunGuest() {
+  if (!entered_) {
+    entered_ = true;
+    closings_seen_ = gate_->closings();
+    environment_->FirstEntry(index_);
+  } else if (const uint64_t closings = gate_->closings(); closings != closings_seen_) {
+    closings_seen_ = closings;
+    kvm_.TellGuestOfPause();
+  }
+  mender_.Entering();
+  return kvm_.Run();
 }
 
 bool Vcpu::HandleExit() {

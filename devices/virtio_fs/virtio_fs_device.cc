@@ -111,7 +111,8 @@ absl::StatusOr<std::unique_ptr<VirtioFsDevice>> VirtioFsDevice::Create(const Vir
   RETURN_IF_ERROR(ValidateOptions(options));
   std::unique_ptr<dax::Window> window;
   if (options.window) {
-    ASSIGN_OR_RETURN(window, dax::Window::Create(options.window->window, options.share.read_only));
+    ASSIGN_OR_RETURN(
+        window, dax::Window::Create(options.window->window, options.share.read_only, {.repaired = options.repaired}));
   }
   auto device = std::unique_ptr<VirtioFsDevice>(new VirtioFsDevice(options, policy, std::move(window)));
   dax::Window* const raw_window = device->window_.get();

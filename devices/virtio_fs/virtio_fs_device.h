@@ -44,6 +44,9 @@ struct VirtioFsOptions {
   std::optional<WindowPlace> window;
   // As much of the window is for files that become DAX; 0: all of it. In whole chunks of 2 MiB.
   ByteCount dax_quota;
+  // See dax::WindowOptions; may be empty.
+  using Observer = std::function<void(bool withdrawn)>;
+  Observer repaired;
 };
 
 // A live regular file of the share: what the guest holds of it, and what was decided about it.
