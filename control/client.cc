@@ -19,6 +19,7 @@
 #include "base/mutex.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "control/grpc_status.h"
 #include "proto/daxvmm/v1/daxvmm.grpc.pb.h"
 #include "proto/daxvmm/v1/machine.grpc.pb.h"
 #include "proto/grpc/health/v1/health.grpc.pb.h"
@@ -28,13 +29,11 @@ namespace {
 
 namespace health = ::grpc::health::v1;
 
-// The server's own limit on lists is lower.
+// The server's pages are smaller; a policy of many rules is not.
 constexpr int kMaxResponseBytes = 80 << 20;
 constexpr size_t kMaxPemBytes = 1 << 20;
-
-absl::Status FromGrpc(const grpc::Status& status) {
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-}
+// How often all files are asked for anew because the policy changed between two pages.
+constexpr int kListAttempts = 8;
 
 // Connecting ourselves tells a missing file from a dead server, and neither waits for gRPC's retries.
 absl::StatusOr<UniqueFd> ConnectSocket(const std::string& path, absl::Duration timeout) {
@@ -193,8 +192,7 @@ struct Client::Impl {
     while (reader->Read(&response)) {
       if (!update(response)) context.TryCancel();
     }
-    const grpc::Status status = reader->Finish();
-    return status.ok() ? absl::OkStatus() : FromGrpc(status);
+    return FromGrpc(reader->Finish());
   }
 
   const absl::Duration timeout;
@@ -249,9 +247,11 @@ absl::StatusOr<uint64_t> Client::SetNamedPolicy(const std::string& name, std::op
   return SetPolicy(request);
 }
 
-absl::StatusOr<v1::ListPolicyHistoryResponse> Client::ListPolicyHistory() {
+absl::StatusOr<v1::ListPolicyHistoryResponse> Client::ListPolicyHistory(uint32_t limit) {
+  v1::ListPolicyHistoryRequest request;
+  request.set_limit(limit);
   return impl_->Call<v1::ListPolicyHistoryResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ListPolicyHistory,
-                                                    v1::ListPolicyHistoryRequest());
+                                                    request);
 }
 
 absl::StatusOr<v1::SetFileOverrideResponse> Client::SetFileOverride(const v1::SetFileOverrideRequest& request) {
@@ -275,9 +275,23 @@ absl::Status Client::WatchConvergence(const v1::WatchConvergenceRequest& request
 }
 
 absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const std::string& share) {
-  v1::ListFilesRequest request;
-  request.set_share(share);
-  return impl_->Call<v1::ListFilesResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ListFiles, request);
+  for (int attempt = 0; attempt < kListAttempts; ++attempt) {
+    v1::ListFilesRequest request;
+    request.set_share(share);
+    request.set_page_size(UINT32_MAX);
+    ASSIGN_OR_RETURN(v1::ListFilesResponse all, ListFiles(request));
+    bool one_generation = true;
+    while (one_generation && !all.next_page_token().empty()) {
+      request.set_page_token(all.next_page_token());
+      ASSIGN_OR_RETURN(v1::ListFilesResponse page, ListFiles(request));
+      one_generation = page.generation() == all.generation();
+      all.MergeFrom(page);
+      all.set_next_page_token(page.next_page_token());  // an empty one is not merged
+    }
+    all.set_total_size(static_cast<uint64_t>(all.files_size()));
+    if (one_generation) return all;
+  }
+  return absl::AbortedError("the policy keeps changing; try again");
 }
 
 absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const v1::ListFilesRequest& request) {

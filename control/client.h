@@ -33,8 +33,9 @@ struct ClientOptions {
 
 // One connection, which is not made anew once it is lost. Any thread may call any method.
 //
-// Each call ends within the time-out. Its errors are the server's, with the server's text, but for UNAVAILABLE (the
-// connection is lost) and DEADLINE_EXCEEDED (no answer in time).
+// Each call ends within the time-out. Its errors are the server's, with the server's text, reason and facts
+// (base/error_reason.h), but for UNAVAILABLE (the connection is lost) and DEADLINE_EXCEEDED (no answer in time), which
+// may be the client's own and have none.
 class Client {
  public:
   // UNAVAILABLE or DEADLINE_EXCEEDED where nobody answers; UNAVAILABLE with gRPC's reason if the two sides refuse each
@@ -55,7 +56,8 @@ class Client {
   // "never", "always", "size", "size:SIZE", ...; the new generation.
   absl::StatusOr<uint64_t> SetNamedPolicy(const std::string& name,
                                           std::optional<uint64_t> expected_generation = std::nullopt);
-  absl::StatusOr<v1::ListPolicyHistoryResponse> ListPolicyHistory();
+  // The last `limit` entries; 0: all that are kept.
+  absl::StatusOr<v1::ListPolicyHistoryResponse> ListPolicyHistory(uint32_t limit = 0);
   absl::StatusOr<v1::SetFileOverrideResponse> SetFileOverride(const v1::SetFileOverrideRequest& request);
   absl::StatusOr<v1::ClearFileOverrideResponse> ClearFileOverride(const v1::ClearFileOverrideRequest& request);
   absl::StatusOr<v1::ExplainFileResponse> ExplainFile(const v1::ExplainFileRequest& request);
@@ -63,7 +65,8 @@ class Client {
   // the whole of it, instead of the time-out; nullopt: as long as it takes.
   absl::Status WatchConvergence(const v1::WatchConvergenceRequest& request, std::optional<absl::Duration> limit,
                                 const std::function<bool(const v1::WatchConvergenceResponse&)>& update);
-  // Of all shares if `share` is empty.
+  // All files, of all shares if `share` is empty: goes through all pages, each of which has the time-out for itself.
+  // ABORTED if the policy keeps changing meanwhile, so that the decisions are not those of one generation.
   absl::StatusOr<v1::ListFilesResponse> ListFiles(const std::string& share = "");
   // One page.
   absl::StatusOr<v1::ListFilesResponse> ListFiles(const v1::ListFilesRequest& request);

@@ -18,6 +18,7 @@ void EventLog::Append(EventKind kind, std::string message, std::string share, ui
   if (message.size() > kMaxMessage) message.resize(kMaxMessage);
   MutexLock lock(&mu_);
   if (ended_) return;
+  ++counts_[static_cast<size_t>(kind)];
   const absl::Time now = clock_();
   if (IsGuestKind(kind) && !AdmitGuestKindLocked(kind, share, &message, now)) return;
   MakeRoomLocked(kind);
@@ -56,6 +57,11 @@ void EventLog::MakeRoomLocked(EventKind kind) {
   } else if (events_.size() >= kCapacity) {
     events_.pop_front();
   }
+}
+
+std::array<uint64_t, kEventKinds> EventLog::counts() const {
+  MutexLock lock(&mu_);
+  return counts_;
 }
 
 EventLog::Entry EventLog::Next(const Kinds& kinds, Place* place) const {

@@ -2,6 +2,7 @@
 #ifndef DAXVMM_CONTROL_EVENT_LOG_H_
 #define DAXVMM_CONTROL_EVENT_LOG_H_
 
+#include <array>
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
@@ -85,6 +86,9 @@ class EventLog {
   // The number of the newest event; 0: there was none.
   uint64_t newest() const;
 
+  // How many of each kind there were, by number, those that were only counted included.
+  std::array<uint64_t, kEventKinds> counts() const;
+
   // `waker` is woken with each event. Not owned: remove it before it goes.
   void AddWaker(Waker* waker);
   // No call of it is under way or follows.
@@ -110,6 +114,7 @@ class EventLog {
   std::deque<Event> events_ ABSL_GUARDED_BY(mu_);  // by sequence, with gaps
   uint64_t newest_ ABSL_GUARDED_BY(mu_) = 0;
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
+  std::array<uint64_t, kEventKinds> counts_ ABSL_GUARDED_BY(mu_){};
   std::vector<Last> last_ ABSL_GUARDED_BY(mu_);  // as many as there are shares and such messages
   std::vector<Waker*> wakers_ ABSL_GUARDED_BY(mu_);
 };

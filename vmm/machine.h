@@ -98,17 +98,20 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   std::vector<dax::PolicyHistoryEntry> PolicyHistory() const override;
   absl::StatusOr<control::Explanation> Explain(const control::FileRef& file) const override;
   absl::StatusOr<std::vector<control::LiveFile>> ListFiles(const std::string& share_tag) const override;
+  absl::StatusOr<control::FilePage> QueryFiles(const control::FileQuery& query) const override;
   absl::StatusOr<control::ConvergenceCounts> GetConvergence(const std::string& share_tag) const override;
   absl::StatusOr<std::vector<control::WindowUse>> GetWindows(const std::string& share_tag) const override;
   absl::StatusOr<control::PolicyPreview> PreviewPolicy(const dax::Policy& policy,
                                                        const control::PolicySetOptions& options,
                                                        size_t limit) const override;
-  absl::StatusOr<std::vector<control::WindowMapping>> ListMappings(const std::string& share_tag) const override;
+  absl::StatusOr<control::MappingPage> QueryMappings(const control::MappingQuery& query) const override;
   control::MachineInfo GetMachine() const override;
   absl::Status StartMachine() override;
   absl::Status PauseMachine() override;
   absl::Status ResumeMachine() override;
   absl::StatusOr<absl::Time> ShutdownMachine(const control::ShutdownOptions& options) override;
+  control::MetricsSnapshot GetMetrics() const override;
+  void SetCallCounts(const control::ControlCallCounts* counts) override;
   control::AuditLog* audit_log() override { return keeper_->audit_log(); }
   control::EventLog& events() override { return events_; }
   control::ConsoleLog& console() override { return console_; }
@@ -137,6 +140,7 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   // The shares of a tag, or all for an empty one; NOT_FOUND for an unknown one.
   absl::StatusOr<std::vector<const Share*>> SelectShares(const std::string& tag) const;
   control::WindowUse UseOf(const Share& share) const;
+  static dax::PolicyStore::SetOptions ToStore(const control::PolicySetOptions& options);
   control::MachineState StateLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void StartLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Nothing happens to a machine that is not paused.
@@ -177,6 +181,8 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   bool halted_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<GuestEnd> end_ ABSL_GUARDED_BY(mu_);
   std::optional<control::PolicyFileError> policy_file_error_ ABSL_GUARDED_BY(mu_);
+  mutable Mutex call_counts_mu_;  // held while those who count are asked
+  const control::ControlCallCounts* call_counts_ ABSL_GUARDED_BY(call_counts_mu_) = nullptr;
   std::string policy_file_refusal_ ABSL_GUARDED_BY(mu_);  // what SetPolicyFromFile answered last; "": OK
   OrderlyShutdown shutdown_{{.press = [this] { PressPowerButton(); },
                              .force = [this](std::chrono::nanoseconds timeout) { ForceEnd(timeout); }}};

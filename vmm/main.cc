@@ -22,6 +22,8 @@
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "base/version.h"
+#include "control/metrics/endpoint.h"
+#include "control/metrics/loader.h"
 #include "control/policy_file.h"
 #include "control/policy_file_watch.h"
 #include "control/server_loader.h"
@@ -95,15 +97,32 @@ void Notify(absl::string_view state) {
   }
 }
 
+// What serves metrics once the guest runs.
+struct Metrics {
+  control::MetricsSocket socket;
+  std::string library;
+};
+
+absl::StatusOr<Metrics> BindMetrics(const control::MetricsEndpoint& endpoint) {
+  absl::StatusOr<std::string> library = control::LocateMetricsLibrary();
+  if (!library.ok()) {
+    return absl::Status(library.status().code(), absl::StrCat("--metrics: ", library.status().message()));
+  }
+  ASSIGN_OR_RETURN(control::MetricsSocket socket, control::MetricsSocket::Bind(endpoint));
+  return Metrics{std::move(socket), *std::move(library)};
+}
+
 // Runs a machine to its end on the main thread.
 class Runner {
  public:
   Runner(const RunOptions& options, Machine* machine, RawTerminal* terminal, UniqueFd signals)
       : options_(options), machine_(machine), terminal_(terminal), signals_(std::move(signals)) {}
 
-  absl::Status Run(const ControlSockets& sockets, const std::string& control_library) {
+  absl::Status Run(const ControlSockets& sockets, const std::string& control_library,
+                   const std::optional<Metrics>& metrics) {
     RETURN_IF_ERROR(machine_->Start(options_.paused ? Machine::StartMode::kWait : Machine::StartMode::kRun));
     std::optional<control::LoadedControlServer> server;
+    std::optional<control::LoadedMetricsServer> metrics_server;
     // While nothing runs there is no guest to be delayed, and somebody has to start it.
     bool serve = options_.paused;
     bool ready = false;
@@ -112,6 +131,10 @@ class Runner {
         if (options_.control.any()) {
           ASSIGN_OR_RETURN(server, control::LoadedControlServer::Start(
                                        machine_, ServerOptions(options_.control, sockets), control_library));
+        }
+        if (metrics.has_value()) {
+          ASSIGN_OR_RETURN(metrics_server, control::LoadedMetricsServer::Start(machine_, metrics->socket.listen_fd(),
+                                                                               metrics->library));
         }
         Notify("READY=1");
       }
@@ -213,6 +236,13 @@ int RunMachine(const RunOptions& options) {
   absl::StatusOr<ControlSockets> sockets = BindControl(options.control);
   if (!sockets.ok()) return UsageError(std::string(sockets.status().message()));
 
+  std::optional<Metrics> metrics;
+  if (options.metrics.has_value()) {
+    absl::StatusOr<Metrics> bound = BindMetrics(*options.metrics);
+    if (!bound.ok()) return UsageError(std::string(bound.status().message()));
+    metrics = *std::move(bound);
+  }
+
   // Made once there is a machine to take its input; no vCPU runs before.
   std::unique_ptr<Console> console;
   absl::StatusOr<std::unique_ptr<Machine>> machine =
@@ -236,8 +266,10 @@ int RunMachine(const RunOptions& options) {
     watch = *std::move(started);
   }
 
+  // A warning, so that it shows by default: with port 0 nobody knows it otherwise.
+  if (sockets->tcp) LOG(kWarning) << "control: listening on " << sockets->tcp->address << " with TLS";
   Runner runner(options, to, &terminal, *std::move(signals));
-  const absl::Status status = runner.Run(*sockets, control_library);
+  const absl::Status status = runner.Run(*sockets, control_library, metrics);
   if (!status.ok()) to->Stop("");
   const std::optional<GuestEnd> end = to->end();
   // A vCPU may be waiting for the console: let it go. Then nothing is added to what the console still has to print.

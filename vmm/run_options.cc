@@ -1,5 +1,6 @@
 #include "vmm/run_options.h"
 
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -76,14 +77,22 @@ absl::Status ApplyConfig(absl::string_view path, RunOptions* options) {
 std::vector<FlagSpec> LastFlags(RunOptions* options) {
   MachineConfig* machine = &options->machine;
   return {
+      {"metrics", "ADDRESS",
+       "Serve metrics for Prometheus by HTTP at /metrics. A path (or unix:PATH): a Unix-domain socket, mode 0600;\n"
+       "127.0.0.1:PORT or [::1]:PORT: a port of the loopback interface, for whoever is on this host.",
+       [options](absl::string_view v) -> absl::Status {
+         ASSIGN_OR_RETURN(options->metrics, control::ParseMetricsEndpoint(v));
+         return absl::OkStatus();
+       }},
       {"paused", "",
-       "Make the machine and serve the control API, but run no vCPU until daxvmmctl start. Needs --control.",
+       "Make the machine and serve the control API, but run no vCPU until daxvmmctl machine start. Needs --control.",
        [options](absl::string_view) {
          options->paused = true;
          return absl::OkStatus();
        }},
       {"shutdown-timeout", "SECONDS",
-       "On SIGTERM, and daxvmmctl shutdown, the guest's power button is pressed; this long after it, the guest is\n"
+       "On SIGTERM, and daxvmmctl machine shutdown, the guest's power button is pressed; this long after it, the guest "
+       "is\n"
        "ended. Default: 30",
        [options](absl::string_view v) {
          uint64_t seconds = 0;

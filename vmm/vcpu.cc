@@ -18,6 +18,30 @@ namespace {
 // without ever being delivered: no handler is installed in the embedder's process.
 int KickSignal() { return SIGRTMIN + 6; }
 
+VcpuExit ExitOf(uint32_t kvm_exit_reason) {
+  switch (kvm_exit_reason) {
+    case KVM_EXIT_IO:
+      return VcpuExit::kIo;
+    case KVM_EXIT_MMIO:
+      return VcpuExit::kMmio;
+    case KVM_EXIT_INTR:
+    case KVM_EXIT_IRQ_WINDOW_OPEN:
+      return VcpuExit::kInterrupt;
+    case KVM_EXIT_SYSTEM_EVENT:
+      return VcpuExit::kSystemEvent;
+    case KVM_EXIT_SHUTDOWN:
+      return VcpuExit::kShutdown;
+    case KVM_EXIT_HLT:
+      return VcpuExit::kHalt;
+    case KVM_EXIT_FAIL_ENTRY:
+      return VcpuExit::kFailEntry;
+    case KVM_EXIT_INTERNAL_ERROR:
+      return VcpuExit::kInternalError;
+    default:
+      return VcpuExit::kOther;
+  }
+}
+
 void DiscardPendingKick() {
   sigset_t kick;
   sigemptyset(&kick);
@@ -92,10 +116,12 @@ void Vcpu::Loop() {
         break;
       case EINTR:
       case EAGAIN:
+        counts_.CountExit(VcpuExit::kKick);
         DiscardPendingKick();
         kvm_.ClearExitRequest();
         break;
       case EFAULT:
+        counts_.CountExit(VcpuExit::kUnreachablePage);
         if (!HandleUnreachablePage()) return;
         break;
       default:
@@ -120,6 +146,7 @@ int Vcpu::RunGuest() {
 
 bool Vcpu::HandleExit() {
   const kvm_run& run = kvm_.state();
+  counts_.CountExit(ExitOf(run.exit_reason));
   switch (run.exit_reason) {
     case KVM_EXIT_IO:
       HandleIo();
@@ -195,7 +222,9 @@ bool Vcpu::HandleMmio() {
 }
 
 std::optional<std::string> Vcpu::MendTouchedPages() {
-  return mender_.Handle(FindTouchedPages(&kvm_, *buses_.memory, mender_.suspicious()));
+  std::optional<std::string> hopeless = mender_.Handle(FindTouchedPages(&kvm_, *buses_.memory, mender_.suspicious()));
+  if (!hopeless.has_value()) (mender_.mended() ? counts_.unreachable_mended : counts_.unreachable_retried).Add();
+  return hopeless;
 }
 
 bool Vcpu::HandleUnreachablePage() {

@@ -16,6 +16,7 @@
 #include "vmm/fault_mender.h"
 #include "vmm/guest_end.h"
 #include "vmm/kvm/kvm.h"
+#include "vmm/vcpu_counts.h"
 #include "vmm/vcpu_gate.h"
 #include "vmm/window_guard.h"
 
@@ -54,6 +55,8 @@ class Vcpu {
   void RequestReport();
   // Waits until the thread has ended.
   void Join() { thread_.Join(); }
+  // Any thread.
+  const VcpuCounts& counts() const { return counts_; }
 
  private:
   void Loop();
@@ -79,6 +82,7 @@ class Vcpu {
   VcpuGate* const gate_;
   VcpuEnvironment* const environment_;
   FaultMender mender_;
+  VcpuCounts counts_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> report_{false};
   // Of the thread alone:

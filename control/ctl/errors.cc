@@ -8,13 +8,21 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/error_reason.h"
 #include "base/version.h"
 #include "control/ctl/commands.h"
+#include "control/saved_policy.h"
 
 namespace daxvmm::control {
 namespace {
 
 bool ChangesPolicy(CommandId command) { return command == CommandId::kPolicySet || command == CommandId::kPolicyEdit; }
+
+// A server that is older than reasons has no other precondition for a policy.
+bool IsOfWatchedFile(const absl::Status& status, const Invocation& line) {
+  const std::string reason = ReasonOf(status);
+  return ChangesPolicy(line.command) && !line.force && (reason.empty() || reason == "POLICY_FILE_WATCHED");
+}
 
 // Why nobody answers at a Unix socket, from what stands there.
 std::string SocketAdvice(const std::string& path, absl::string_view message) {
@@ -37,18 +45,19 @@ std::string SocketAdvice(const std::string& path, absl::string_view message) {
 std::string Advice(const absl::Status& status, const Invocation& line) {
   switch (status.code()) {
     case absl::StatusCode::kFailedPrecondition:
-      if (ChangesPolicy(line.command) && !line.force) return "; change that file, or use --force";
+      if (IsOfWatchedFile(status, line)) return "; change that file, or use --force";
       return line.command == CommandId::kMachineStart ? "; `daxvmmctl machine show` shows its state" : "";
     case absl::StatusCode::kAborted:
       return "; `daxvmmctl policy get` shows what is in force";
     case absl::StatusCode::kResourceExhausted:
-      if (line.command == CommandId::kFiles) return "; use --share or --limit";
-      if (line.command == CommandId::kOverrideSet) return "; `daxvmmctl policy override clear` makes room";
-      return "";
+      return line.command == CommandId::kOverrideSet && absl::StrContains(status.message(), "overrides")
+                 ? "; `daxvmmctl policy override clear` makes room"
+                 : "";
     case absl::StatusCode::kPermissionDenied:
-      return "; use a socket or a certificate of an operator";
+      return "; daxvmm's --control-allow says who is an operator";
     case absl::StatusCode::kNotFound:
-      if (absl::StrContains(status.message(), "share")) return "; `daxvmmctl window` lists the shares";
+      if (ReasonOf(status) == "SHARE_NOT_FOUND" || absl::StartsWith(status.message(), "share: "))
+        return "; `daxvmmctl window` lists the shares";
       return line.command == CommandId::kOverrideClear ? "; `daxvmmctl policy override list` shows those there are"
                                                        : "";
     default:
@@ -61,6 +70,9 @@ std::string Advice(const absl::Status& status, const Invocation& line) {
 Failure DescribeFailure(const absl::Status& status, const Invocation& line) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
+      if (absl::StartsWith(status.message(), kNotKept)) {
+        return {ExitCode::kRefused, absl::StrCat("refused: UNAVAILABLE: ", status.message())};
+      }
       return {ExitCode::kNoConnection,
               absl::StrCat("no connection: ", status.message(),
                            line.uses_tls() ? "" : SocketAdvice(line.socket, status.message()))};

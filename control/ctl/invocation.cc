@@ -1,6 +1,7 @@
 #include "control/ctl/invocation.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <iterator>
 #include <tuple>
 #include <utility>
@@ -161,29 +162,6 @@ absl::Status Check(const Invocation& line) {
   }
 }
 
-// Where the machine is, from the line or else from the environment. Those of the environment are for HOST:PORT only,
-// and do not matter to a path.
-absl::Status FindMachine(const Environment& environment, Invocation* line) {
-  if (line->socket.empty()) line->socket = environment.socket;
-  const bool own_files = !line->tls_ca.empty() || !line->tls_cert.empty() || !line->tls_key.empty();
-  if (own_files ||
-      (!line->socket.empty() && !absl::StrContains(line->socket, "/") && absl::StrContains(line->socket, ":"))) {
-    if (line->tls_ca.empty()) line->tls_ca = environment.tls_ca;
-    if (line->tls_cert.empty()) line->tls_cert = environment.tls_cert;
-    if (line->tls_key.empty()) line->tls_key = environment.tls_key;
-  }
-  const bool any = !line->tls_ca.empty() || !line->tls_cert.empty() || !line->tls_key.empty();
-  if (!any) return absl::OkStatus();
-  constexpr absl::string_view kAll = "needed too: TLS takes --tls-ca, --tls-cert and --tls-key";
-  if (line->tls_ca.empty()) return UsageError("--tls-ca", kAll);
-  if (line->tls_cert.empty()) return UsageError("--tls-cert", kAll);
-  if (line->tls_key.empty()) return UsageError("--tls-key", kAll);
-  if (absl::StrContains(line->socket, "/")) {
-    return UsageError("--control", "HOST:PORT is needed with --tls-ca, --tls-cert and --tls-key, not a path");
-  }
-  return absl::OkStatus();
-}
-
 constexpr Choice<Shell> kShells[] = {{"bash", Shell::kBash}, {"zsh", Shell::kZsh}, {"fish", Shell::kFish}};
 
 // Takes what stands behind the command's words.
@@ -230,6 +208,38 @@ absl::Status TakeHelp(const std::vector<std::string>& words, Invocation* line) {
 }
 
 }  // namespace
+
+Environment ProcessEnvironment() {
+  const auto get = [](const char* name) {
+    const char* const value = std::getenv(name);
+    return std::string(value != nullptr ? value : "");
+  };
+  return {.socket = get("DAXVMM_CONTROL"),
+          .tls_ca = get("DAXVMM_TLS_CA"),
+          .tls_cert = get("DAXVMM_TLS_CERT"),
+          .tls_key = get("DAXVMM_TLS_KEY")};
+}
+
+absl::Status FindMachine(const Environment& environment, Invocation* line) {
+  if (line->socket.empty()) line->socket = environment.socket;
+  const bool own_files = !line->tls_ca.empty() || !line->tls_cert.empty() || !line->tls_key.empty();
+  if (own_files ||
+      (!line->socket.empty() && !absl::StrContains(line->socket, "/") && absl::StrContains(line->socket, ":"))) {
+    if (line->tls_ca.empty()) line->tls_ca = environment.tls_ca;
+    if (line->tls_cert.empty()) line->tls_cert = environment.tls_cert;
+    if (line->tls_key.empty()) line->tls_key = environment.tls_key;
+  }
+  const bool any = !line->tls_ca.empty() || !line->tls_cert.empty() || !line->tls_key.empty();
+  if (!any) return absl::OkStatus();
+  constexpr absl::string_view kAll = "needed too: TLS takes --tls-ca, --tls-cert and --tls-key";
+  if (line->tls_ca.empty()) return UsageError("--tls-ca", kAll);
+  if (line->tls_cert.empty()) return UsageError("--tls-cert", kAll);
+  if (line->tls_key.empty()) return UsageError("--tls-key", kAll);
+  if (absl::StrContains(line->socket, "/")) {
+    return UsageError("--control", "HOST:PORT is needed with --tls-ca, --tls-cert and --tls-key, not a path");
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<Invocation> ParseInvocation(std::span<const char* const> arguments, const Environment& environment) {
   Invocation line;

@@ -140,6 +140,12 @@ struct Environment {
   std::string tls_key;   // DAXVMM_TLS_KEY
 };
 
+Environment ProcessEnvironment();
+
+// Fills what says where the machine is from the environment, where the line does not have it. The files of TLS are for
+// HOST:PORT, and do not matter to a path. INVALID_ARGUMENT if only some of them are there.
+absl::Status FindMachine(const Environment& environment, Invocation* line);
+
 // `arguments` without the program's name. INVALID_ARGUMENT in one line that names the flag or word at fault, and what
 // may have been meant.
 absl::StatusOr<Invocation> ParseInvocation(std::span<const char* const> arguments, const Environment& environment);

@@ -1,6 +1,7 @@
 #include "control/ctl/local_commands.h"
 
-#include <cstdlib>
+#include <google/protobuf/struct.pb.h>
+
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ namespace {
 // Somebody waits for the next letter.
 constexpr absl::Duration kPatience = absl::Milliseconds(800);
 // More is not read by anybody.
-constexpr uint32_t kMaxPaths = 200;
+constexpr uint32_t kMaxPaths = 2000;
 
 bool IsPlain(const std::string& text) { return EscapeForTerminal(text) == text; }
 
@@ -31,9 +32,7 @@ std::string DirectoryOf(const std::string& start) {
 
 std::vector<std::string> Ask(Values what, const Invocation& line, const std::string& start) {
   Invocation target = line;
-  const char* const from_environment = std::getenv("DAXVMM_CONTROL");
-  if (target.socket.empty() && from_environment != nullptr) target.socket = from_environment;
-  if (target.socket.empty()) return {};
+  if (!FindMachine(ProcessEnvironment(), &target).ok() || target.socket.empty()) return {};
   const auto client = ConnectFor(target, kPatience);
   if (!client.ok()) return {};
   std::vector<std::string> found;
@@ -57,17 +56,26 @@ std::vector<std::string> Ask(Values what, const Invocation& line, const std::str
 }  // namespace
 
 ExitCode Version(Runner* runner) {
-  const std::string own = absl::StrCat("daxvmmctl ", kVersion, "\n");
-  if (runner->line().socket.empty()) return runner->Print(own);
-  if (const ExitCode code = runner->Print(own); code != ExitCode::kOk) return code;
-  if (const auto failed = runner->Connect()) return *failed;
-  const auto machine = runner->client()->GetMachine();
-  if (machine.ok()) {
-    return runner->Print(
-        absl::StrCat("daxvmm ", EscapeForTerminal(machine->version()), ", process ", machine->pid(), "\n"));
+  google::protobuf::Struct versions;
+  (*versions.mutable_fields())["daxvmmctl"].set_string_value(kVersion);
+  std::string text = absl::StrCat("daxvmmctl ", kVersion, "\n");
+  if (!runner->line().socket.empty()) {
+    if (const auto failed = runner->Connect()) {
+      runner->Print(text);
+      return *failed;
+    }
+    const auto machine = runner->client()->GetMachine();
+    if (!machine.ok() && machine.status().code() != absl::StatusCode::kUnimplemented) {
+      runner->Print(text);
+      return runner->FailCall(machine.status());
+    }
+    (*versions.mutable_fields())["daxvmm"].set_string_value(machine.ok() ? machine->version() : "");
+    absl::StrAppend(&text, "daxvmm ",
+                    machine.ok() ? absl::StrCat(EscapeForTerminal(machine->version()), ", process ", machine->pid())
+                                 : "older than this: it does not tell its version",
+                    "\n");
   }
-  if (machine.status().code() != absl::StatusCode::kUnimplemented) return runner->FailCall(machine.status());
-  return runner->Print("daxvmm older than this: it does not tell its version\n");
+  return runner->for_programs() ? runner->PrintMessage(versions) : runner->Print(text);
 }
 
 ExitCode Help(Runner* runner) { return runner->Print(RenderManPage(CtlManPage())); }

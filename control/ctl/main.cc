@@ -1,7 +1,6 @@
 // daxvmmctl: queries and steers a running daxvmm.
 #include <algorithm>
 #include <csignal>
-#include <cstdlib>
 #include <span>
 #include <string>
 
@@ -57,21 +56,10 @@ constexpr Dispatch kDispatch[] = {
     {CommandId::kComplete, &Complete, /*connects_itself=*/true},
 };
 
-Environment FromEnvironment() {
-  const auto get = [](const char* name) {
-    const char* const value = std::getenv(name);
-    return std::string(value != nullptr ? value : "");
-  };
-  return {.socket = get("DAXVMM_CONTROL"),
-          .tls_ca = get("DAXVMM_TLS_CA"),
-          .tls_cert = get("DAXVMM_TLS_CERT"),
-          .tls_key = get("DAXVMM_TLS_KEY")};
-}
-
 ExitCode Main(std::span<const char* const> arguments) {
   // `daxvmmctl watch | head -1` ends like any other program, not by a signal.
   std::signal(SIGPIPE, SIG_IGN);
-  const auto line = ParseInvocation(arguments, FromEnvironment());
+  const auto line = ParseInvocation(arguments, ProcessEnvironment());
   if (!line.ok()) return Runner({}, {}).Fail(ExitCode::kUsage, line.status().message());
   Runner runner(*line, ViewOf(*line, absl::Now()));
   if (line->help) return runner.Print(HelpText(line->command, line->help_prefix));

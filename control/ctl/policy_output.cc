@@ -138,7 +138,8 @@ std::string PolicyText(const v1::GetPolicyResponse& response, const View& view) 
     absl::StrAppend(&out, "Policy generation ", response.generation(), ", ",
                     EscapeForTerminal(SourceText(response.source())), ", since ",
                     TimeAndAgo(response.source().effective_time(), view), "\n");
-    if (view.wide) absl::StrAppend(&out, "Etag: ", EscapeForTerminal(response.etag()), "\n");
+    if (view.wide && !response.etag().empty())
+      absl::StrAppend(&out, "Etag: ", EscapeForTerminal(response.etag()), "\n");
     absl::StrAppend(&out, WatchedFileText(response, view),
                     "Enforcement: ", EnumText(enforcement, v1::Enforcement_Name(enforcement), "ENFORCEMENT_"), "\n");
   }
