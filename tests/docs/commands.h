@@ -26,8 +26,8 @@ struct Block {
 // The blocks of a Markdown document that have commands or a mark.
 std::vector<Block> FindBlocks(absl::string_view document);
 
-// Whether `lines` have the form of `shown`: the same words, where a number stands for any number and white space for
-// any white space. "..." in a line stands for anything, and as a line of its own for any lines.
+// Whether `lines` have the form of `shown`: the same words, where a number stands for any number, white space for any
+// white space, and "3 min ago" and "now" for each other. "..." in a line stands for anything, and as a line of its own for any lines.
 bool HasForm(const std::vector<std::string>& lines, const std::vector<std::string>& shown);
 
 // One program for bash that runs the commands one after the other, in one shell. What each has printed, to standard
