@@ -26,14 +26,14 @@ TEST_F(DaxvmmctlTerminalTest, APathIsCutBeforeColumnsGo) {
   EXPECT_EQ(files.exit_code, 0) << files.err;
   EXPECT_THAT(files.out, HasSubstr("SHARE     SIZE  DAX  RULE     TOLD  STATE         OPEN  CHUNKS  MAPS  READS  PATH\n"
                                    "data     6 MiB  yes  size     yes   converged     yes        3     4      0  "
-                                   "usr/lib/x86…rectory/libbig.so.1.2.3\n"));
+                                   "usr/lib/x8…ectory/libbig.so.1.2.3\n"));
 }
 
 TEST_F(DaxvmmctlTerminalTest, ANarrowOneShowsFewerColumns) {
   const Finished files = CtlOnTerminal({"files"}, 64, {kPlain});
   EXPECT_THAT(files.out, StartsWith("Live files: 3, policy generation 1\n"
-                                    "SHARE  DAX  STATE         CHUNKS  PATH\n"
-                                    "data   yes  converged          3  usr/lib/x8…ectory/libbig.so.1.2.3\n"));
+                                    "SHARE  DAX  STATE         PATH\n"
+                                    "data   yes  converged     usr/lib/x86_…directory/libbig.so.1.2.3\n"));
 }
 
 TEST_F(DaxvmmctlTerminalTest, ColumnsStandsAboveTheTerminal) {

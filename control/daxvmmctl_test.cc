@@ -355,7 +355,7 @@ TEST_F(DaxvmmctlTest, WrongUsageIsStatusTwoInOneLineThatNamesIt) {
       {{"policy", "set", "never", "--format", "json"}, "--format: "},
       {{"policy", "set", "--file", "-", "--format", "yaml"}, "--format: "},
       {{"files", "-o", "textprot"},
-       "--output: \"textprot\" is not table, wide, json, text or textproto; did you mean text?"},
+       "--output: \"textprot\" is not table, wide, json, text or textproto; did you mean textproto?"},
       {{"watch", "--interval", "0.01"}, "--interval: "},
       {{"files", "--force"}, "--force: "},
       {{"policy", "set"}, "policy set: "},
