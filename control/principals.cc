@@ -94,19 +94,20 @@ absl::Status Principals::TakeTcp(UniqueFd connection) {
   return HandOver(tcp_.get(), std::move(connection), kTcpOwner, /*privileged=*/false);
 }
 
-bool Principals::CutAbusive(Clock::time_point now) {
-  bool any = false;
+void Principals::CutAbusive(Clock::time_point now) {
+  const std::vector<uint64_t> flooding = connections_.CutFlooding();
   for (Principal& principal : principals_) {
     CallBudget* const budget = principal.server->gate().budget();
-    if (!budget->abusive()) continue;
-    any = true;
+    const bool floods = std::find(flooding.begin(), flooding.end(), principal.id) != flooding.end();
+    if (!floods && !budget->abusive()) continue;
     principal.banned_until = now + limits_.banned_for;
-    LOG_LIMITED(kWarning) << "control: cut the connections of uid " << principal.uid
-                          << ", which makes calls only to be refused, or without their request";
+    if (!floods) {
+      LOG_LIMITED(kWarning) << "control: cut the connections of uid " << principal.uid
+                            << ", which makes calls only to be refused, or without their request";
+    }
     connections_.Cut(principal.id);
     budget->Forgive();
   }
-  return any;
 }
 
 void Principals::Stop(std::chrono::system_clock::time_point deadline) {
