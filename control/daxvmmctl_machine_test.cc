@@ -79,9 +79,8 @@ TEST_F(DaxvmmctlMachineTest, EventsAreATable) {
                                        "[0-9]+  20..-..-.. ..:..:.. UTC  [a-z0-9 ]+  paused       -      -\n"
                                        "[0-9]+  20..-..-.. ..:..:.. UTC  [a-z0-9 ]+  needs-reset  data   "
                                        "queue 1 \\\\x1b\n"));
-  EXPECT_THAT(
-      Ctl({"events", "--kind", "paused", "-o", "json"}).out,
-      MatchesRegex("\\{\"event\":\\{\"sequence\":\"[0-9]+\",\"time\":\"[^\"]*\",\"kind\":\"KIND_PAUSED\".*\\}\n"));
+  EXPECT_THAT(Ctl({"events", "--kind", "paused", "-o", "json"}).out,
+              MatchesRegex("\\{\"event\":\\{\"sequence\":\"[0-9]+\",\"kind\":\"KIND_PAUSED\",[^\n]*\\}\n"));
   EXPECT_EQ(Ctl({"events", "--kind", "panic"}).out, "No events.\n");
   EXPECT_EQ(Ctl({"events", "--kind", "panic", "-o", "json"}).out, "");
 }

@@ -104,7 +104,8 @@ TEST_F(DaxvmmctlTest, PolicyGetJson) {
                                     "  \"kind\": \"KIND_START\",\n"
                                     "  \"detail\": \"--policy\",\n"
                                     "  \"effective_time\": \"20[^\"]*Z\"\n"
-                                    " \\}\n"
+                                    " \\},\n"
+                                    " \"etag\": \"[^\"]+\"\n"
                                     "\\}\n"));
 }
 
@@ -355,7 +356,7 @@ TEST_F(DaxvmmctlTest, WrongUsageIsStatusTwoInOneLineThatNamesIt) {
       {{"policy", "set", "never", "--format", "json"}, "--format: "},
       {{"policy", "set", "--file", "-", "--format", "yaml"}, "--format: "},
       {{"files", "-o", "textprot"},
-       "--output: \"textprot\" is not table, wide, json, text or textproto; did you mean text?"},
+       "-o: \"textprot\" is not table, wide, json, text or textproto; did you mean textproto?"},
       {{"watch", "--interval", "0.01"}, "--interval: "},
       {{"files", "--force"}, "--force: "},
       {{"policy", "set"}, "policy set: "},

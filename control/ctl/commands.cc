@@ -21,8 +21,8 @@ std::vector<CommandSpec> LocalCommandSpecs() {
                   "  bash:  source <(daxvmmctl completion bash)        in ~/.bashrc\n"
                   "  zsh:   source <(daxvmmctl completion zsh)         in ~/.zshrc, after compinit\n"
                   "  fish:  daxvmmctl completion fish | source         in ~/.config/fish/config.fish\n"
-                  "Shares and paths are asked of the machine that the line or DAXVMM_CONTROL names, for a second at\n"
-                  "most.\n",
+                  "Shares and paths are asked of the machine that the line or DAXVMM_CONTROL names, for two seconds\n"
+                  "at most.\n",
        .needs_machine = false},
       {.id = CommandId::kHelp,
        .words = "help",

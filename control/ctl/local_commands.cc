@@ -18,7 +18,7 @@ namespace daxvmm::control {
 namespace {
 
 // Somebody waits for the next letter.
-constexpr absl::Duration kPatience = absl::Milliseconds(800);
+constexpr absl::Duration kPatience = absl::Seconds(2);
 // More is not read by anybody.
 constexpr uint32_t kMaxPaths = 2000;
 

@@ -79,7 +79,7 @@ TEST(OutputTest, AMachineIsShown) {
   machine.clear_force_time();
   machine.set_state(v1::Machine::STATE_ENDED);
   machine.set_end_reason("panic");
-  EXPECT_EQ(MachineText(machine, {.color = true, .now = kNow}).substr(0, 35),
+  EXPECT_EQ(MachineText(machine, {.color = true, .now = kNow}).substr(0, 38),
             "State       \x1b[31mended\x1b[0m: panic\nVers");
 }
 

@@ -34,15 +34,15 @@ TEST(TextTableTest, PaintsCellsAndNotTheirGaps) {
 TEST(TextTableTest, CutsThePathBeforeItLeavesOutColumns) {
   EXPECT_EQ(Example().Render({.width = 60}),
             "NAME  SIZE  KIND  PATH\n"
-            "a        1  x     a/long/direct…longer/name/than/fits.txt\n"
+            "a        1  x     a/long/direct…/a/longer/name/than/fits.txt\n"
             "bc      22  -     short\n");
   EXPECT_EQ(Example().Render({.width = 45}),
             "NAME  SIZE  PATH\n"
-            "a        1  a/long/dir…er/name/than/fits.txt\n"
+            "a        1  a/long/dir…ger/name/than/fits.txt\n"
             "bc      22  short\n");
   EXPECT_EQ(Example().Render({.width = 20}),
             "NAME  PATH\n"
-            "a     a/lo…fits.txt\n"
+            "a     a/lo…/fits.txt\n"
             "bc    short\n");
   // There is an end to it.
   EXPECT_EQ(Example().Render({.width = 5}), "NAME  PATH\na     a/…s.txt\nbc    short\n");
