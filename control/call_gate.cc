@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/error_reason.h"
 #include "base/log.h"
 #include "base/status.h"
 
@@ -14,8 +15,9 @@ namespace daxvmm::control {
 namespace {
 
 absl::Status TooManyAnswers(const CallBudget& budget) {
-  return absl::ResourceExhaustedError(
-      absl::StrCat("more than ", budget.limits().answer_bytes, " bytes of answers wait to be read by you; read them"));
+  return WithReason(absl::ResourceExhaustedError(absl::StrCat("more than ", budget.limits().answer_bytes,
+                                                              " bytes of answers wait to be read by you; read them")),
+                    "TOO_MANY_CALLS");
 }
 
 // As a certificate may have any bytes.
@@ -54,7 +56,9 @@ CallGate::Principal* CallGate::Find(const grpc::AuthContext* peer, std::string* 
 
 absl::Status CallGate::Unlisted(const std::string& names) const {
   LOG_LIMITED(kWarning) << "control: refused a call with the certificate " << names;
-  return absl::PermissionDeniedError(absl::StrCat("no --control-allow lists your certificate, which names ", names));
+  return WithReason(
+      absl::PermissionDeniedError(absl::StrCat("no --control-allow lists your certificate, which names ", names)),
+      "CERTIFICATE_NOT_LISTED");
 }
 
 CallBudget* CallGate::BudgetOf(const grpc::AuthContext* peer) {
@@ -68,8 +72,10 @@ absl::Status CallGate::Arrive(const grpc::AuthContext* peer) {
   if (principal == nullptr) return Unlisted(names);
   if (principal->budget.Arrived(CallBudget::Clock::now())) return absl::OkStatus();
   const CallBudget::Limits& limits = principal->budget.limits();
-  return absl::ResourceExhaustedError(absl::StrCat(principal->caller.who, " makes more than ", limits.calls_per_second,
-                                                   " calls a second, or ", limits.burst, " at once; try again later"));
+  return WithReason(
+      absl::ResourceExhaustedError(absl::StrCat(principal->caller.who, " makes more than ", limits.calls_per_second,
+                                                " calls a second, or ", limits.burst, " at once; try again later")),
+      "TOO_MANY_CALLS");
 }
 
 absl::StatusOr<Caller> CallGate::Admit(const grpc::CallbackServerContext& context, const char* method, Role needed) {
@@ -77,8 +83,9 @@ absl::StatusOr<Caller> CallGate::Admit(const grpc::CallbackServerContext& contex
   Principal* const principal = Find(context.auth_context().get(), &names);
   if (principal == nullptr) return Unlisted(names);
   if (needed == Role::kOperator && principal->caller.role != Role::kOperator) {
-    return absl::PermissionDeniedError(
-        absl::StrCat(method, " is for operators; ", principal->caller.who, " is read-only"));
+    return WithReason(absl::PermissionDeniedError(
+                          absl::StrCat(method, " is for operators; ", principal->caller.who, " is read-only")),
+                      "ROLE_REQUIRED", {{"role", "operator"}});
   }
   if (!principal->budget.MayAnswer()) return TooManyAnswers(principal->budget);
   return principal->caller;
