@@ -283,6 +283,7 @@ int Run(int nice_value) {
                              {"five misbehaving clients, nice 19", worst, 19},
                              {"five spinning processes", std::vector<std::string>(5, "spin"), 0},
                              {"five misbehaving clients", worst, 0}};
+  std::string resident;  // after each round
   for (int round = 0; round < kRounds; ++round) {
     for (Case& one : cases) {
       const Clients clients(one.kinds, path, one.nice_value);
@@ -291,13 +292,14 @@ int Run(int nice_value) {
       one.p50.push_back(spread.p50);
       one.p99.push_back(spread.p99);
     }
+    resident += " " + std::to_string(ResidentKiB() >> 10);
   }
   printf("GETATTR of the device, medians of %d rounds of %ld s; the server's threads have nice %d\n", kRounds,
          static_cast<long>(kRoundTime.count()), nice_value);
   for (const Case& one : cases) {
     printf("%-48s p50 %7.1f us  p99 %8.1f us\n", one.what, Median(one.p50), Median(one.p99));
   }
-  printf("%-48s %zu MiB\n", "resident memory afterwards", ResidentKiB() >> 10);
+  printf("%-48s%s MiB\n", "resident memory after each round", resident.c_str());
   std::this_thread::sleep_for(std::chrono::seconds(3));  // the last ban
   MeasureCalls(path);
   server->reset();

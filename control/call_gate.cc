@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "base/error_reason.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -54,11 +55,19 @@ CallGate::Principal* CallGate::Find(const grpc::AuthContext* peer, std::string* 
   return nullptr;
 }
 
-absl::Status CallGate::Unlisted(const std::string& names) const {
+absl::Status CallGate::Unlisted(const std::string& names, const char* method) const {
   LOG_LIMITED(kWarning) << "control: refused a call with the certificate " << names;
-  return WithReason(
-      absl::PermissionDeniedError(absl::StrCat("no --control-allow lists your certificate, which names ", names)),
-      "CERTIFICATE_NOT_LISTED");
+  return WithReason(Deny(method, absl::StrCat("certificate ", names),
+                         absl::StrCat("no --control-allow lists your certificate, which names ", names)),
+                    "CERTIFICATE_NOT_LISTED");
+}
+
+absl::Status CallGate::Deny(const char* method, const std::string& who, absl::string_view why) const {
+  const absl::Status denied = absl::PermissionDeniedError(why);
+  if (audit_log_ != nullptr) {
+    audit_log_->Write({.time = absl::Now(), .action = method, .source = "request", .who = who, .result = denied});
+  }
+  return denied;
 }
 
 CallBudget* CallGate::BudgetOf(const grpc::AuthContext* peer) {
@@ -69,7 +78,7 @@ CallBudget* CallGate::BudgetOf(const grpc::AuthContext* peer) {
 absl::Status CallGate::Arrive(const grpc::AuthContext* peer) {
   std::string names;
   Principal* const principal = Find(peer, &names);
-  if (principal == nullptr) return Unlisted(names);
+  if (principal == nullptr) return Unlisted(names, "call");
   if (principal->budget.Arrived(CallBudget::Clock::now())) return absl::OkStatus();
   const CallBudget::Limits& limits = principal->budget.limits();
   return WithReason(
@@ -81,10 +90,10 @@ absl::Status CallGate::Arrive(const grpc::AuthContext* peer) {
 absl::StatusOr<Caller> CallGate::Admit(const grpc::CallbackServerContext& context, const char* method, Role needed) {
   std::string names;
   Principal* const principal = Find(context.auth_context().get(), &names);
-  if (principal == nullptr) return Unlisted(names);
+  if (principal == nullptr) return Unlisted(names, method);
   if (needed == Role::kOperator && principal->caller.role != Role::kOperator) {
-    return WithReason(absl::PermissionDeniedError(
-                          absl::StrCat(method, " is for operators; ", principal->caller.who, " is read-only")),
+    return WithReason(Deny(method, principal->caller.who,
+                           absl::StrCat(method, " is for operators; ", principal->caller.who, " is read-only")),
                       "ROLE_REQUIRED", {{"role", "operator"}});
   }
   if (!principal->budget.MayAnswer()) return TooManyAnswers(principal->budget);

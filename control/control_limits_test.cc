@@ -2,9 +2,13 @@
 #include <google/protobuf/descriptor.h>
 #include <grpcpp/grpcpp.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -309,6 +313,38 @@ TEST_F(ControlLimitsTest, StreamsOfOneConnectionWaitForEachOther) {
   EXPECT_EQ(ask(10'000), grpc::StatusCode::OK);
   contexts[1]->TryCancel();
   for (auto& stream : streams) stream->Finish();
+}
+
+// Nice values of this process's threads by name.
+std::multimap<std::string, int> NiceValues() {
+  std::multimap<std::string, int> values;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream comm(task.path() / "comm");
+    std::string name;
+    std::getline(comm, name);
+    values.emplace(name, getpriority(PRIO_PROCESS, std::stoi(task.path().filename().string())));
+  }
+  return values;
+}
+
+TEST(ControlServerNice, GrpcGivesWayButNotWhoTakesTheMachinesLocks) {
+  FakeController controller;
+  auto socket = ControlSocket::Bind(testing::TempDir() + "/nice");
+  ASSERT_TRUE(socket.ok()) << socket.status();
+  ControlServerOptions options = {.unix_listener = socket->listen_fd()};
+  options.limits.nice = 7;
+  auto server = ControlServer::Start(&controller, options);
+  ASSERT_TRUE(server.ok()) << server.status();
+  const auto values = NiceValues();
+  const auto of = [&values](const std::string& name) {
+    const auto found = values.find(name);
+    return found == values.end() ? -100 : found->second;
+  };
+  const int own = getpriority(PRIO_PROCESS, 0);
+  EXPECT_EQ(of("control-accept"), 7);
+  EXPECT_EQ(of("grpcpp_sync_ser"), 7);
+  EXPECT_EQ(of("control-list"), own);
+  EXPECT_EQ(of("convergence"), own);
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "base/unique_fd.h"
 #include "control/acceptor.h"
 #include "control/call_counts.h"
+#include "control/call_counts_report.h"
 #include "control/call_thread.h"
 #include "control/convergence_hub.h"
 #include "control/log_streams.h"
@@ -45,11 +46,13 @@ absl::StatusOr<UniqueFd> TakeListener(int fd) {
 }  // namespace
 
 struct ControlServer::Impl {
-  // What the services stand on. Made by the accepting thread, so that its nice value holds for their threads too.
+  // What the services stand on. Its threads keep the process's nice value: they take locks that the guest's requests
+  // take too, and whoever gives way while holding one makes them wait.
   struct Base {
     explicit Base(Controller* controller)
         : hub(controller), streams(&controller->events(), &controller->console()), windows(controller) {}
     CallCounts counts;
+    const CallCountsReport reported{&counts};
     ConvergenceHub hub;
     LogStreams streams;
     WindowHub windows;
@@ -61,6 +64,7 @@ struct ControlServer::Impl {
   absl::Status Prepare(Controller* controller, const ControlServerOptions& options);
   void Started(absl::Status status);
 
+  Controller* controller = nullptr;
   UniqueFd unix_listener;
   UniqueFd tcp_listener;
   std::optional<EventFd> stop;
@@ -73,7 +77,6 @@ struct ControlServer::Impl {
 };
 
 absl::Status ControlServer::Impl::Prepare(Controller* controller, const ControlServerOptions& options) {
-  base = std::make_unique<Base>(controller);
   base->parts.services = {.controller = controller,
                           .hub = &base->hub,
                           .streams = &base->streams,
@@ -97,6 +100,7 @@ void ControlServer::Impl::Started(absl::Status status) {
 }
 
 void ControlServer::Impl::Serve(Controller* controller, const ControlServerOptions& options) {
+  base = std::make_unique<Base>(controller);
   if (options.limits.nice != 0 && setpriority(PRIO_PROCESS, gettid(), options.limits.nice) != 0) {
     LOG(kWarning) << std::string(ErrnoStatus(errno, "control: setpriority").message());
   }
@@ -125,6 +129,8 @@ absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(Controller* 
     while (!impl->started) impl->changed.Wait(&impl->mu);
     RETURN_IF_ERROR(*impl->started);
   }
+  impl->controller = controller;
+  controller->SetCallCounts(&impl->base->reported);
   return std::unique_ptr<ControlServer>(new ControlServer(std::move(impl)));
 }
 
@@ -139,6 +145,7 @@ ControlServer::~ControlServer() {
   impl_->base->windows.Stop();
   impl_->base->calls.Stop();
   impl_->principals->Stop(std::chrono::system_clock::now() + kShutdownGrace);
+  impl_->controller->SetCallCounts(nullptr);
 }
 
 }  // namespace daxvmm::control

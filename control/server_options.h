@@ -52,7 +52,8 @@ struct ControlLimits {
   std::chrono::milliseconds stalled{600000};
   // Of gRPC's buffers, for all connections.
   size_t memory_bytes = 64 << 20;
-  // Of the server's threads, so that they give way to the vCPUs; 0: as the process.
+  // Of gRPC's threads, so that they give way to the vCPUs; 0: as the process. Threads of gRPC are the process's, so an
+  // embedder that uses gRPC for itself leaves it at 0.
   int nice = 0;
 };
 
