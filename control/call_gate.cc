@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "base/error_reason.h"
 #include "base/log.h"
 #include "base/status.h"
 
@@ -15,8 +16,9 @@ namespace daxvmm::control {
 namespace {
 
 absl::Status TooManyAnswers(const CallBudget& budget) {
-  return absl::ResourceExhaustedError(
-      absl::StrCat("more than ", budget.limits().answer_bytes, " bytes of answers wait to be read by you; read them"));
+  return WithReason(absl::ResourceExhaustedError(absl::StrCat("more than ", budget.limits().answer_bytes,
+                                                              " bytes of answers wait to be read by you; read them")),
+                    "TOO_MANY_CALLS");
 }
 
 // As a certificate may have any bytes.
@@ -55,8 +57,9 @@ CallGate::Principal* CallGate::Find(const grpc::AuthContext* peer, std::string* 
 
 absl::Status CallGate::Unlisted(const std::string& names, const char* method) const {
   LOG_LIMITED(kWarning) << "control: refused a call with the certificate " << names;
-  return Deny(method, absl::StrCat("certificate ", names),
-              absl::StrCat("no --control-allow lists your certificate, which names ", names));
+  return WithReason(Deny(method, absl::StrCat("certificate ", names),
+                         absl::StrCat("no --control-allow lists your certificate, which names ", names)),
+                    "CERTIFICATE_NOT_LISTED");
 }
 
 absl::Status CallGate::Deny(const char* method, const std::string& who, absl::string_view why) const {
@@ -78,8 +81,10 @@ absl::Status CallGate::Arrive(const grpc::AuthContext* peer) {
   if (principal == nullptr) return Unlisted(names, "call");
   if (principal->budget.Arrived(CallBudget::Clock::now())) return absl::OkStatus();
   const CallBudget::Limits& limits = principal->budget.limits();
-  return absl::ResourceExhaustedError(absl::StrCat(principal->caller.who, " makes more than ", limits.calls_per_second,
-                                                   " calls a second, or ", limits.burst, " at once; try again later"));
+  return WithReason(
+      absl::ResourceExhaustedError(absl::StrCat(principal->caller.who, " makes more than ", limits.calls_per_second,
+                                                " calls a second, or ", limits.burst, " at once; try again later")),
+      "TOO_MANY_CALLS");
 }
 
 absl::StatusOr<Caller> CallGate::Admit(const grpc::CallbackServerContext& context, const char* method, Role needed) {
@@ -87,8 +92,9 @@ absl::StatusOr<Caller> CallGate::Admit(const grpc::CallbackServerContext& contex
   Principal* const principal = Find(context.auth_context().get(), &names);
   if (principal == nullptr) return Unlisted(names, method);
   if (needed == Role::kOperator && principal->caller.role != Role::kOperator) {
-    return Deny(method, principal->caller.who,
-                absl::StrCat(method, " is for operators; ", principal->caller.who, " is read-only"));
+    return WithReason(Deny(method, principal->caller.who,
+                           absl::StrCat(method, " is for operators; ", principal->caller.who, " is read-only")),
+                      "ROLE_REQUIRED", {{"role", "operator"}});
   }
   if (!principal->budget.MayAnswer()) return TooManyAnswers(principal->budget);
   return principal->caller;

@@ -139,6 +139,7 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   absl::Status BuildVcpus(const KvmSystem& kvm, std::span<const kvm_cpuid_entry2> cpuid);
   // The shares of a tag, or all for an empty one; NOT_FOUND for an unknown one.
   absl::StatusOr<std::vector<const Share*>> SelectShares(const std::string& tag) const;
+  absl::StatusOr<std::vector<const virtio_fs::VirtioFsDevice*>> SelectDevices(const std::string& tag) const;
   control::WindowUse UseOf(const Share& share) const;
   static dax::PolicyStore::SetOptions ToStore(const control::PolicySetOptions& options);
   control::MachineState StateLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
