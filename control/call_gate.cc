@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/status.h"
 
@@ -52,9 +53,18 @@ CallGate::Principal* CallGate::Find(const grpc::AuthContext* peer, std::string* 
   return nullptr;
 }
 
-absl::Status CallGate::Unlisted(const std::string& names) const {
+absl::Status CallGate::Unlisted(const std::string& names, const char* method) const {
   LOG_LIMITED(kWarning) << "control: refused a call with the certificate " << names;
-  return absl::PermissionDeniedError(absl::StrCat("no --control-allow lists your certificate, which names ", names));
+  return Deny(method, absl::StrCat("certificate ", names),
+              absl::StrCat("no --control-allow lists your certificate, which names ", names));
+}
+
+absl::Status CallGate::Deny(const char* method, const std::string& who, absl::string_view why) const {
+  const absl::Status denied = absl::PermissionDeniedError(why);
+  if (audit_log_ != nullptr) {
+    audit_log_->Write({.time = absl::Now(), .action = method, .source = "request", .who = who, .result = denied});
+  }
+  return denied;
 }
 
 CallBudget* CallGate::BudgetOf(const grpc::AuthContext* peer) {
@@ -65,7 +75,7 @@ CallBudget* CallGate::BudgetOf(const grpc::AuthContext* peer) {
 absl::Status CallGate::Arrive(const grpc::AuthContext* peer) {
   std::string names;
   Principal* const principal = Find(peer, &names);
-  if (principal == nullptr) return Unlisted(names);
+  if (principal == nullptr) return Unlisted(names, "call");
   if (principal->budget.Arrived(CallBudget::Clock::now())) return absl::OkStatus();
   const CallBudget::Limits& limits = principal->budget.limits();
   return absl::ResourceExhaustedError(absl::StrCat(principal->caller.who, " makes more than ", limits.calls_per_second,
@@ -75,10 +85,10 @@ absl::Status CallGate::Arrive(const grpc::AuthContext* peer) {
 absl::StatusOr<Caller> CallGate::Admit(const grpc::CallbackServerContext& context, const char* method, Role needed) {
   std::string names;
   Principal* const principal = Find(context.auth_context().get(), &names);
-  if (principal == nullptr) return Unlisted(names);
+  if (principal == nullptr) return Unlisted(names, method);
   if (needed == Role::kOperator && principal->caller.role != Role::kOperator) {
-    return absl::PermissionDeniedError(
-        absl::StrCat(method, " is for operators; ", principal->caller.who, " is read-only"));
+    return Deny(method, principal->caller.who,
+                absl::StrCat(method, " is for operators; ", principal->caller.who, " is read-only"));
   }
   if (!principal->budget.MayAnswer()) return TooManyAnswers(principal->budget);
   return principal->caller;

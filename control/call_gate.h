@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "control/audit_log.h"
 #include "control/call_budget.h"
 #include "control/caller.h"
 #include "control/control_access.h"
@@ -27,6 +28,9 @@ class CallGate {
   CallGate(Caller caller, const CallBudget::Limits& limits = {});
   // Calls come over TLS: each is of whom its certificate names, by the rules for certificates.
   CallGate(const std::vector<AllowRule>& rules, const CallBudget::Limits& limits);
+
+  // Where permissions that are denied are written as well; null: nowhere. Before the first call; outlives this.
+  void SetAuditLog(AuditLog* audit_log) { audit_log_ = audit_log; }
 
   // Before anything of a call but its header block is looked at: RESOURCE_EXHAUSTED if the caller makes too many,
   // PERMISSION_DENIED for a certificate that nobody listed.
@@ -49,8 +53,10 @@ class CallGate {
 
   // Null if nobody listed the peer. `names`, if given, gets what its certificate says.
   Principal* Find(const grpc::AuthContext* peer, std::string* names);
-  absl::Status Unlisted(const std::string& names) const;
+  absl::Status Unlisted(const std::string& names, const char* method) const;
+  absl::Status Deny(const char* method, const std::string& who, absl::string_view why) const;
 
+  AuditLog* audit_log_ = nullptr;
   std::unique_ptr<Principal> fixed_;
   std::optional<AccessList> access_;
   // By name in the rules; fixed once made.

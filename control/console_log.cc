@@ -18,8 +18,13 @@ void ConsoleLog::Append(std::span<const uint8_t> bytes) {
     bytes = bytes.last(kCapacity);
   }
   GrowLocked(static_cast<size_t>(std::min<uint64_t>(end_, kCapacity)) + bytes.size());
-  const size_t mask = ring_.size() - 1;
-  for (const uint8_t byte : bytes) ring_[static_cast<size_t>(end_++) & mask] = byte;
+  while (!bytes.empty()) {
+    const size_t at = static_cast<size_t>(end_) & (ring_.size() - 1);
+    const std::span<const uint8_t> part = bytes.first(std::min(bytes.size(), ring_.size() - at));
+    std::ranges::copy(part, ring_.begin() + static_cast<ptrdiff_t>(at));
+    end_ += part.size();
+    bytes = bytes.subspan(part.size());
+  }
   for (Waker* waker : wakers_) waker->Wake();
 }
 
@@ -45,8 +50,10 @@ ConsoleLog::Piece ConsoleLog::Read(uint64_t offset, size_t max) const {
   piece.offset = std::clamp(offset, oldest, end_);
   const size_t length = std::min<size_t>(end_ - piece.offset, max);
   piece.data.reserve(length);
-  for (size_t i = 0; i < length; ++i) {
-    piece.data.push_back(static_cast<char>(ring_[static_cast<size_t>(piece.offset + i) & (ring_.size() - 1)]));
+  while (piece.data.size() < length) {
+    const size_t at = static_cast<size_t>(piece.offset + piece.data.size()) & (ring_.size() - 1);
+    const size_t part = std::min(length - piece.data.size(), ring_.size() - at);
+    piece.data.append(reinterpret_cast<const char*>(ring_.data()) + at, part);
   }
   piece.ended = closed_ && piece.offset + length == end_;
   return piece;

@@ -17,6 +17,7 @@
 #include "base/unique_fd.h"
 #include "control/acceptor.h"
 #include "control/call_counts.h"
+#include "control/call_counts_report.h"
 #include "control/call_thread.h"
 #include "control/convergence_hub.h"
 #include "control/log_streams.h"
@@ -51,6 +52,7 @@ struct ControlServer::Impl {
     explicit Base(Controller* controller)
         : hub(controller), streams(&controller->events(), &controller->console()), windows(controller) {}
     CallCounts counts;
+    const CallCountsReport reported{&counts};
     ConvergenceHub hub;
     LogStreams streams;
     WindowHub windows;
@@ -62,6 +64,7 @@ struct ControlServer::Impl {
   absl::Status Prepare(Controller* controller, const ControlServerOptions& options);
   void Started(absl::Status status);
 
+  Controller* controller = nullptr;
   UniqueFd unix_listener;
   UniqueFd tcp_listener;
   std::optional<EventFd> stop;
@@ -126,6 +129,8 @@ absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(Controller* 
     while (!impl->started) impl->changed.Wait(&impl->mu);
     RETURN_IF_ERROR(*impl->started);
   }
+  impl->controller = controller;
+  controller->SetCallCounts(&impl->base->reported);
   return std::unique_ptr<ControlServer>(new ControlServer(std::move(impl)));
 }
 
@@ -140,6 +145,7 @@ ControlServer::~ControlServer() {
   impl_->base->windows.Stop();
   impl_->base->calls.Stop();
   impl_->principals->Stop(std::chrono::system_clock::now() + kShutdownGrace);
+  impl_->controller->SetCallCounts(nullptr);
 }
 
 }  // namespace daxvmm::control

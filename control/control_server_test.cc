@@ -45,6 +45,22 @@ TEST_F(ControlServerTest, GetsAndSetsThePolicy) {
   EXPECT_EQ(controller_.GetPolicy().policy, *dax::ParsePolicyName("always"));
 }
 
+TEST_F(ControlServerTest, TellsTheMachineHowOftenItWasCalled) {
+  ASSERT_TRUE(client_->GetPolicy().ok());
+  const auto counted = [this] {
+    for (const ControlCallCount& call : controller_.GetMetrics().control_calls) {
+      if (call.method == "GetPolicy" && call.code == "OK" && call.count == 1) return true;
+    }
+    return false;
+  };
+  // A call is counted when it has ended, which its caller may learn a moment before.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!counted() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_TRUE(counted()) << "the call was not counted in time";
+  server_.reset();
+  EXPECT_TRUE(controller_.GetMetrics().control_calls.empty()) << "a server that is gone is still asked";
+}
+
 TEST_F(ControlServerTest, ABadFieldIsNamedAndTheOldPolicyStays) {
   const PolicyState before = controller_.GetPolicy();
   v1::SetPolicyRequest request;

@@ -30,9 +30,11 @@ class [[nodiscard]] ControlSocket {
   // Binds and listens. The file has mode 0600 from the moment it exists, and stands at `path` only once it has the
   // owner and the mode that `file` says: nobody can connect before. The socket file of a dead process is replaced;
   // nothing else ever is: FAILED_PRECONDITION if a live process listens there or if it is no socket, INVALID_ARGUMENT
-  // if the path is empty, too long or holds a zero byte; else what the system said. Each error starts with "--control"
-  // (or "--control-owner", "--control-mode", which the file system refused) and leaves no file behind.
-  static absl::StatusOr<ControlSocket> Bind(const std::string& path, const SocketFile& file = {});
+  // if the path is empty, too long or holds a zero byte; else what the system said. Each error starts with `flag`,
+  // that gave the path (or "--control-owner", "--control-mode", which the file system refused), and leaves no file
+  // behind.
+  static absl::StatusOr<ControlSocket> Bind(const std::string& path, const SocketFile& file = {},
+                                            const char* flag = "--control");
 
   ControlSocket(ControlSocket&& other) noexcept { *this = std::move(other); }
   ControlSocket& operator=(ControlSocket&& other) noexcept;
@@ -55,7 +57,7 @@ class [[nodiscard]] ControlSocket {
 };
 
 // What Bind would refuse for the path's form alone: empty, too long, a zero byte. Touches no file.
-absl::Status CheckControlPath(const std::string& path);
+absl::Status CheckControlPath(const std::string& path, const char* flag = "--control");
 
 }  // namespace daxvmm::control
 

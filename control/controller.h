@@ -15,6 +15,7 @@
 #include "control/audit_log.h"
 #include "control/console_log.h"
 #include "control/event_log.h"
+#include "control/metrics_snapshot.h"
 #include "devices/virtio_fs/dax/convergence.h"
 #include "devices/virtio_fs/dax/policy.h"
 #include "devices/virtio_fs/dax/policy_override.h"
@@ -315,6 +316,10 @@ class Controller {
   // When it is ended by force. A machine that has not started is ended now, a paused one is resumed for it.
   virtual absl::StatusOr<absl::Time> ShutdownMachine(const ShutdownOptions& options) = 0;
 
+  // Takes microseconds, and for moments locks that requests take too: not to be asked for without end.
+  virtual MetricsSnapshot GetMetrics() const = 0;
+  // Who counts control calls, for GetMetrics; null: nobody does any more, and on return nobody is being asked.
+  virtual void SetCallCounts(const ControlCallCounts* counts) = 0;
   // Where calls that were not let through are to be written as well; null: there is none. Changes of the policy that
   // reached the controller are written by it, refused ones too.
   virtual AuditLog* audit_log() { return nullptr; }

@@ -18,8 +18,9 @@ void EventLog::Append(EventKind kind, std::string message, std::string share, ui
   if (message.size() > kMaxMessage) message.resize(kMaxMessage);
   MutexLock lock(&mu_);
   if (ended_) return;
+  ++counts_[static_cast<size_t>(kind)];
   const absl::Time now = clock_();
-  if (IsGuestKind(kind) && !AdmitGuestKindLocked(kind, share, now, &message)) return;
+  if (IsGuestKind(kind) && !AdmitGuestKindLocked(kind, share, &message, now)) return;
   MakeRoomLocked(kind);
   events_.push_back({.sequence = ++newest_,
                      .time = now,
@@ -31,11 +32,11 @@ void EventLog::Append(EventKind kind, std::string message, std::string share, ui
   for (Waker* waker : wakers_) waker->Wake();
 }
 
-bool EventLog::AdmitGuestKindLocked(EventKind kind, const std::string& share, absl::Time now, std::string* message) {
-  const auto last =
-      std::ranges::find_if(last_, [&](const Last& one) { return one.kind == kind && one.share == share; });
+bool EventLog::AdmitGuestKindLocked(EventKind kind, const std::string& share, std::string* message, absl::Time now) {
+  const auto last = std::ranges::find_if(
+      last_, [&](const Last& one) { return one.kind == kind && one.share == share && one.message == *message; });
   if (last == last_.end()) {
-    last_.push_back({.kind = kind, .share = share, .time = now});
+    last_.push_back({.kind = kind, .share = share, .message = *message, .time = now});
     return true;
   }
   // A clock that was set back must not keep events away.
@@ -45,7 +46,7 @@ bool EventLog::AdmitGuestKindLocked(EventKind kind, const std::string& share, ab
   }
   last->time = now;
   const uint64_t left_out = std::exchange(last->left_out, 0);
-  if (left_out != 0) absl::StrAppend(message, " (and ", left_out, " more since the event before)");
+  if (left_out != 0) absl::StrAppend(message, " (", left_out, " more since the last such event)");
   return true;
 }
 
@@ -56,6 +57,11 @@ void EventLog::MakeRoomLocked(EventKind kind) {
   } else if (events_.size() >= kCapacity) {
     events_.pop_front();
   }
+}
+
+std::array<uint64_t, kEventKinds> EventLog::counts() const {
+  MutexLock lock(&mu_);
+  return counts_;
 }
 
 EventLog::Entry EventLog::Next(const Kinds& kinds, Place* place) const {

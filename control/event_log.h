@@ -2,6 +2,7 @@
 #ifndef DAXVMM_CONTROL_EVENT_LOG_H_
 #define DAXVMM_CONTROL_EVENT_LOG_H_
 
+#include <array>
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
@@ -52,8 +53,8 @@ struct Event {
 // Any thread may call any method; none blocks but for a lock that is held for a copy of an event.
 //
 // What a guest can cause as often as it likes (kNeedsReset, kWindowRepaired) cannot push the rest out: of each such
-// kind at most kMaxOfGuestKind are kept, and of such a kind and share at most one is made per second, whose message
-// tells how many there were since the one before.
+// kind at most kMaxOfGuestKind are kept, and of such a kind, share and message (of which there must be few) at most one
+// is made per second, whose message tells how many were left out since the one before.
 class EventLog {
  public:
   static constexpr size_t kCapacity = 1024;
@@ -85,22 +86,26 @@ class EventLog {
   // The number of the newest event; 0: there was none.
   uint64_t newest() const;
 
+  // How many of each kind there were, by number, those that were only counted included.
+  std::array<uint64_t, kEventKinds> counts() const;
+
   // `waker` is woken with each event. Not owned: remove it before it goes.
   void AddWaker(Waker* waker);
   // No call of it is under way or follows.
   void RemoveWaker(Waker* waker);
 
  private:
-  // The last event of a share and kind that the guest can cause.
+  // The last event of its like that the guest can cause.
   struct Last {
     EventKind kind;
     std::string share;
+    std::string message;
     absl::Time time;
     uint64_t left_out = 0;
   };
 
   // False: only counted, since there was one of the same a moment ago. Else `message` has got what was left out.
-  bool AdmitGuestKindLocked(EventKind kind, const std::string& share, absl::Time now, std::string* message)
+  bool AdmitGuestKindLocked(EventKind kind, const std::string& share, std::string* message, absl::Time now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void MakeRoomLocked(EventKind kind) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -109,7 +114,8 @@ class EventLog {
   std::deque<Event> events_ ABSL_GUARDED_BY(mu_);  // by sequence, with gaps
   uint64_t newest_ ABSL_GUARDED_BY(mu_) = 0;
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
-  std::vector<Last> last_ ABSL_GUARDED_BY(mu_);  // as many as shares times such kinds
+  std::array<uint64_t, kEventKinds> counts_ ABSL_GUARDED_BY(mu_){};
+  std::vector<Last> last_ ABSL_GUARDED_BY(mu_);  // as many as there are shares and such messages
   std::vector<Waker*> wakers_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -125,6 +125,7 @@ absl::StatusOr<std::unique_ptr<PrincipalServer>> PrincipalServer::Start(
   made->gate_ = std::move(gate);
   ServiceParts services = parts.services;
   services.gate = made->gate_.get();
+  made->gate_->SetAuditLog(services.controller->audit_log());
   made->services_.push_back(NewDaxPolicyService(services));
   made->services_.push_back(NewDaxWindowService(services));
   made->services_.push_back(NewMachineService(services));

@@ -16,6 +16,10 @@
 
 namespace daxvmm::control {
 
+// What a change is refused with, as UNAVAILABLE, because it could not be kept; the reason follows. A client can tell it
+// from a server that is not there.
+inline constexpr absl::string_view kNotKept = "the policy stays as it was, since it cannot be kept: ";
+
 struct SavedPolicy {
   uint64_t generation = 0;  // at least 1
   dax::Policy policy;

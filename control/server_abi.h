@@ -11,13 +11,14 @@
 #include <string>
 
 #include "control/controller.h"
+#include "control/library_abi.h"
 #include "control/saved_policy.h"
 #include "control/server_options.h"
 
 namespace daxvmm::control {
 
 // To be raised with any change of this file or of control/controller.h.
-inline constexpr uint32_t kServerAbiVersion = 4;
+inline constexpr uint32_t kServerAbiVersion = 5;
 
 // Changes with most changes of the structs that cross, should somebody forget the version.
 inline constexpr uint64_t kServerAbiLayout =
@@ -31,6 +32,8 @@ inline constexpr char kParsePolicySymbol[] = "daxvmm_control_parse_policy";
 inline constexpr char kEncodeStateSymbol[] = "daxvmm_control_encode_state";
 inline constexpr char kDecodeStateSymbol[] = "daxvmm_control_decode_state";
 
+using daxvmm_control_handle = daxvmm_library_handle;
+
 extern "C" {
 
 struct daxvmm_control_start_args {
@@ -41,11 +44,6 @@ struct daxvmm_control_start_args {
   const ControlServerOptions* options;  // all of it is borrowed for the call
   // Takes the library's log lines, from any of its threads.
   void (*log)(uint32_t level, const char* line);
-};
-
-struct daxvmm_control_handle {
-  void* server;
-  void (*stop)(void* server);  // once; returns when no thread calls the controller any more
 };
 
 // 0 and a filled `handle`, or an absl::StatusCode and a text in `error`, which has room for `error_size` bytes.

@@ -1,12 +1,5 @@
 #include "control/server_loader.h"
 
-#include <dlfcn.h>
-#include <pthread.h>
-#include <unistd.h>
-
-#include <climits>
-#include <csignal>
-#include <cstdlib>
 #include <utility>
 
 #include "absl/functional/function_ref.h"
@@ -17,50 +10,9 @@
 namespace daxvmm::control {
 namespace {
 
-// From the program's folder.
 constexpr const char* kPlaces[] = {"", "../lib/daxvmm/", "../control/"};
-
-void TakeLine(uint32_t level, const char* line) {
-  switch (static_cast<LogLevel>(level)) {
-    case LogLevel::kDebug:
-      LOG(kDebug) << line;
-      return;
-    case LogLevel::kInfo:
-      LOG(kInfo) << line;
-      return;
-    case LogLevel::kWarning:
-      LOG(kWarning) << line;
-      return;
-    case LogLevel::kError:
-      LOG(kError) << line;
-      return;
-  }
-}
-
-absl::StatusOr<std::string> ProgramFolder() {
-  char buffer[PATH_MAX];
-  const ssize_t n = readlink("/proc/self/exe", buffer, sizeof(buffer));
-  if (n < 0) return ErrnoStatus(errno, "/proc/self/exe");
-  const std::string program(buffer, n);
-  return program.substr(0, program.rfind('/') + 1);
-}
-
-// A function of the library, which is loaded if it is not yet, and never unloaded.
-absl::StatusOr<void*> LoadSymbol(const std::string& library_path, const char* name) {
-  // A library's constructor may start a thread: it must not be the one that gets the program's signals.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  void* const library = dlopen(library_path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (library == nullptr) return absl::UnavailableError(absl::StrCat("control library: ", dlerror()));
-  void* const symbol = dlsym(library, name);
-  if (symbol == nullptr) {
-    return absl::FailedPreconditionError(absl::StrCat("control library ", library_path, ": has no ", name));
-  }
-  return symbol;
-}
+constexpr Library kLibrary = {
+    .what = "control library", .file_name = kServerLibraryName, .environment = kControlLibraryEnv, .places = kPlaces};
 
 class LoadedStateCodec final : public StateCodec {
  public:
@@ -95,28 +47,12 @@ class LoadedStateCodec final : public StateCodec {
 
 }  // namespace
 
-absl::StatusOr<std::string> LocateControlLibrary(const std::string& option) {
-  const char* const from_environment = secure_getenv(kControlLibraryEnv);
-  if (!option.empty() || from_environment != nullptr) {
-    const std::string chosen = !option.empty() ? option : from_environment;
-    if (access(chosen.c_str(), R_OK) != 0) return ErrnoStatus(errno, absl::StrCat("control library ", chosen));
-    // Without a slash dlopen would search the system's folders instead.
-    return chosen.find('/') == std::string::npos ? "./" + chosen : chosen;
-  }
-  ASSIGN_OR_RETURN(const std::string folder, ProgramFolder());
-  std::string looked;
-  for (const char* place : kPlaces) {
-    std::string path = absl::StrCat(folder, place, kServerLibraryName);
-    if (access(path.c_str(), R_OK) == 0) return path;
-    absl::StrAppend(&looked, looked.empty() ? "" : ", ", path);
-  }
-  return absl::NotFoundError(absl::StrCat("the control library is in none of ", looked, "; set ", kControlLibraryEnv));
-}
+absl::StatusOr<std::string> LocateControlLibrary(const std::string& option) { return LocateLibrary(kLibrary, option); }
 
 absl::StatusOr<LoadedControlServer> LoadedControlServer::Start(Controller* controller,
                                                                const ControlServerOptions& options,
                                                                const std::string& library_path) {
-  ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(library_path, kServerStartSymbol));
+  ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(kLibrary, library_path, kServerStartSymbol));
   const auto start = reinterpret_cast<daxvmm_control_start_fn>(symbol);
   const daxvmm_control_start_args args = {
       .abi_version = kServerAbiVersion,
@@ -124,7 +60,7 @@ absl::StatusOr<LoadedControlServer> LoadedControlServer::Start(Controller* contr
       .layout = kServerAbiLayout,
       .controller = controller,
       .options = &options,
-      .log = &TakeLine,
+      .log = &TakeLibraryLine,
   };
   daxvmm_control_handle handle{};
   char error[512] = "";
@@ -133,24 +69,11 @@ absl::StatusOr<LoadedControlServer> LoadedControlServer::Start(Controller* contr
     return absl::Status(static_cast<absl::StatusCode>(code),
                         absl::StrCat("control library ", library_path, ": ", error));
   }
-  return LoadedControlServer(handle);
-}
-
-LoadedControlServer& LoadedControlServer::operator=(LoadedControlServer&& other) noexcept {
-  if (this != &other) {
-    Stop();
-    handle_ = std::exchange(other.handle_, {});
-  }
-  return *this;
-}
-
-void LoadedControlServer::Stop() {
-  if (handle_.server != nullptr) handle_.stop(handle_.server);
-  handle_ = {};
+  return LoadedControlServer(LibraryHandle(handle));
 }
 
 absl::Status CheckTlsFilesByLibrary(const TlsFiles& files, const std::string& library_path) {
-  ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(library_path, kCheckTlsSymbol));
+  ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(kLibrary, library_path, kCheckTlsSymbol));
   const daxvmm_control_check_args args = {
       .abi_version = kServerAbiVersion, .reserved = 0, .layout = kServerAbiLayout, .tls = &files};
   char error[1024] = "";
@@ -159,7 +82,7 @@ absl::Status CheckTlsFilesByLibrary(const TlsFiles& files, const std::string& li
 }
 
 absl::StatusOr<PolicyParser> PolicyParser::Load(const std::string& library_path) {
-  ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(library_path, kParsePolicySymbol));
+  ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(kLibrary, library_path, kParsePolicySymbol));
   const PolicyParser parser(reinterpret_cast<daxvmm_control_parse_policy_fn>(symbol));
   // A library of another build is found out now, not when the first file is read.
   const auto probe = parser.Parse("default_outcome: OUTCOME_NO_DAX", "probe");
@@ -187,8 +110,8 @@ absl::StatusOr<dax::Policy> PolicyParser::Parse(absl::string_view text, const st
 }
 
 absl::StatusOr<std::shared_ptr<const StateCodec>> LoadStateCodec(const std::string& library_path) {
-  ASSIGN_OR_RETURN(void* const encode, LoadSymbol(library_path, kEncodeStateSymbol));
-  ASSIGN_OR_RETURN(void* const decode, LoadSymbol(library_path, kDecodeStateSymbol));
+  ASSIGN_OR_RETURN(void* const encode, LoadSymbol(kLibrary, library_path, kEncodeStateSymbol));
+  ASSIGN_OR_RETURN(void* const decode, LoadSymbol(kLibrary, library_path, kDecodeStateSymbol));
   std::shared_ptr<const StateCodec> codec =
       std::make_shared<LoadedStateCodec>(reinterpret_cast<daxvmm_control_encode_state_fn>(encode),
                                          reinterpret_cast<daxvmm_control_decode_state_fn>(decode));

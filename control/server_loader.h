@@ -8,10 +8,12 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "control/controller.h"
+#include "control/library.h"
 #include "control/saved_policy.h"
 #include "control/server_abi.h"
 #include "control/server_options.h"
@@ -40,16 +42,13 @@ class [[nodiscard]] LoadedControlServer {
     return Start(controller, ControlServerOptions{.unix_listener = listen_fd}, library_path);
   }
 
-  LoadedControlServer(LoadedControlServer&& other) noexcept : handle_(other.handle_) { other.handle_ = {}; }
-  LoadedControlServer& operator=(LoadedControlServer&& other) noexcept;
-  // Stops the server: no thread calls the controller afterwards. The library stays loaded, since gRPC keeps threads.
-  ~LoadedControlServer() { Stop(); }
+  // Destruction stops the server: no thread calls the controller afterwards. The library stays loaded, since gRPC keeps
+  // threads.
 
  private:
-  explicit LoadedControlServer(daxvmm_control_handle handle) : handle_(handle) {}
-  void Stop();
+  explicit LoadedControlServer(LibraryHandle handle) : handle_(std::move(handle)) {}
 
-  daxvmm_control_handle handle_{};
+  LibraryHandle handle_;
 };
 
 // Whether a server could use these files, told before the guest runs. INVALID_ARGUMENT in one line that begins with the

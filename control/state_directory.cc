@@ -139,7 +139,8 @@ absl::StatusOr<std::optional<std::string>> StateDirectory::Read() {
   };
   const UniqueFd file(openat(directory_.get(), kFileName, O_RDONLY | kOpenFlags));
   if (!file.valid()) {
-    if (errno == ENOENT) return std::optional<std::string>();
+    none_ = errno == ENOENT;
+    if (none_) return std::optional<std::string>();
     if (errno == ELOOP) return bad("a symbolic link, which is not followed");
     return Error(errno, kFileName);
   }
@@ -198,15 +199,20 @@ absl::Status StateDirectory::Write(absl::string_view body) {
   const absl::Status replaced = Replace(file);
   if (replaced.ok()) {
     written_ = true;
+    none_ = false;
     last_ = std::move(file);
     return replaced;
   }
   if (replaced.code() != absl::StatusCode::kDataLoss) return replaced;
   // The new file may have its name already: the old one is put back, as well as this disk lets us.
   written_ = true;
-  const absl::Status restored = last_ ? Replace(*last_) : absl::OkStatus();
-  if (!last_) unlinkat(directory_.get(), kFileName, 0);
-  if (restored.ok()) return replaced;
+  bool restored = false;
+  if (last_) {
+    restored = Replace(*last_).ok();
+  } else if (none_) {
+    restored = unlinkat(directory_.get(), kFileName, 0) == 0 || errno == ENOENT;
+  }
+  if (restored) return replaced;
   return absl::DataLossError(absl::StrCat(replaced.message(), "; the file may hold the old policy or the new one"));
 }
 
@@ -216,6 +222,7 @@ absl::StatusOr<std::string> StateDirectory::SetAside() {
     if (renameat2(directory_.get(), kFileName, directory_.get(), name.c_str(), RENAME_NOREPLACE) == 0) {
       if (io_->Fsync(directory_.get()) != 0) return Error(errno, "the directory cannot be brought to the disk");
       last_.reset();
+      none_ = true;
       return absl::StrCat(path_, "/", name);
     }
     if (errno != EEXIST) return Error(errno, absl::StrCat(kFileName, " cannot be set aside"));

@@ -66,6 +66,7 @@ class StateDirectory {
   StateIo* const io_;
   UniqueFd lock_;
   bool written_ = false;
+  bool none_ = false;                // there is no file, as far as is known
   std::optional<std::string> last_;  // the file as it is on disk, as far as is known
 };
 

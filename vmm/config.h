@@ -2,6 +2,7 @@
 #ifndef DAXVMM_VMM_CONFIG_H_
 #define DAXVMM_VMM_CONFIG_H_
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,6 +57,8 @@ struct MachineConfig {
   // The file that tells who changed the policy; empty: none does.
   std::string audit_log;
   std::string kvm_path = "/dev/kvm";
+  // How long the guest may take to power off when it is asked to, if nobody says otherwise.
+  std::chrono::seconds shutdown_timeout{30};
 };
 
 inline constexpr unsigned kMaxCpus = 64;

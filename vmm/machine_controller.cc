@@ -217,16 +217,4 @@ absl::StatusOr<std::vector<control::WindowUse>> Machine::GetWindows(const std::s
   return uses;
 }
 
-control::MachineInfo Machine::GetMachine() const { return {}; }
-
-absl::Status Machine::StartMachine() { return absl::UnimplementedError("start"); }
-
-absl::Status Machine::PauseMachine() { return absl::UnimplementedError("pause"); }
-
-absl::Status Machine::ResumeMachine() { return absl::UnimplementedError("resume"); }
-
-absl::StatusOr<absl::Time> Machine::ShutdownMachine(const control::ShutdownOptions& options) {
-  return absl::UnimplementedError("shutdown");
-}
-
 }  // namespace daxvmm::vmm

@@ -28,6 +28,7 @@ absl::StatusOr<control::PolicyChange> Machine::SetPolicyFromFile(const dax::Poli
 }
 
 void Machine::ReportPolicyFile(const absl::Status& error) {
+  if (!error.ok()) events_.Append(control::EventKind::kPolicyFileRefused, std::string(error.message()));
   bool known = false;
   {
     MutexLock lock(&mu_);

@@ -109,10 +109,10 @@ absl::Status PolicyKeeper::Record(const dax::PolicyRecord& next) {
                              .file_policy = next.file_policy != nullptr ? *next.file_policy : file_policy_,
                              .history = next.history};
   absl::StatusOr<std::string> text = codec_->Encode(state);
-  if (!text.ok()) return absl::UnavailableError(absl::StrCat("the policy cannot be kept: ", text.status().message()));
+  if (!text.ok()) return absl::UnavailableError(absl::StrCat(control::kNotKept, text.status().message()));
   if (absl::Status written = directory_->Write(*text); !written.ok()) {
     LOG_LIMITED(kWarning) << "state-dir: " << std::string(written.message()) << "; the policy stays as it was";
-    return Prefix(written, "the policy stays as it was, since it cannot be kept: state directory ");
+    return Prefix(written, absl::StrCat(control::kNotKept, "state directory "));
   }
   file_policy_ = std::move(state.file_policy);
   return absl::OkStatus();

@@ -1,5 +1,6 @@
 #include "vmm/run_options.h"
 
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -76,14 +77,29 @@ absl::Status ApplyConfig(absl::string_view path, RunOptions* options) {
 std::vector<FlagSpec> LastFlags(RunOptions* options) {
   MachineConfig* machine = &options->machine;
   return {
+      {"metrics", "ADDRESS",
+       "Serve metrics for Prometheus by HTTP at /metrics. A path (or unix:PATH): a Unix-domain socket, mode 0600;\n"
+       "127.0.0.1:PORT or [::1]:PORT: a port of the loopback interface, for whoever is on this host.",
+       [options](absl::string_view v) -> absl::Status {
+         ASSIGN_OR_RETURN(options->metrics, control::ParseMetricsEndpoint(v));
+         return absl::OkStatus();
+       }},
+      {"paused", "",
+       "Make the machine and serve the control API, but run no vCPU until daxvmmctl machine start. Needs --control.",
+       [options](absl::string_view) {
+         options->paused = true;
+         return absl::OkStatus();
+       }},
       {"shutdown-timeout", "SECONDS",
-       "On SIGTERM the guest's power button is pressed; this long after it, the guest is ended. Default: 30",
+       "On SIGTERM, and daxvmmctl machine shutdown, the guest's power button is pressed; this long after it, the guest "
+       "is\n"
+       "ended. Default: 30",
        [options](absl::string_view v) {
          uint64_t seconds = 0;
          if (!absl::SimpleAtoi(v, &seconds) || seconds > kShutdownTimeoutMaxSeconds) {
            return absl::InvalidArgumentError(absl::StrCat("'", v, "' is not a number of seconds up to one day"));
          }
-         options->shutdown_timeout = std::chrono::seconds(seconds);
+         options->machine.shutdown_timeout = std::chrono::seconds(seconds);
          return absl::OkStatus();
        }},
       {"config", "FILE",
@@ -209,6 +225,9 @@ absl::StatusOr<RunOptions> ParseRunOptions(std::span<const char* const> argument
   if (!rest.empty()) return absl::InvalidArgumentError(absl::StrCat("'", rest[0], "': run takes flags only"));
   if (options.named_policy && !options.machine.policy_file.empty()) {
     return absl::InvalidArgumentError("--policy-file: excludes --policy");
+  }
+  if (options.paused && !options.control.any()) {
+    return absl::InvalidArgumentError("--paused: needs --control, since nothing else could start the machine");
   }
   if (options.machine.reset_bad_state && options.machine.state_dir.empty()) {
     return absl::InvalidArgumentError("--reset-bad-state: is nothing without --state-dir");

@@ -2,7 +2,7 @@
 #ifndef DAXVMM_VMM_RUN_OPTIONS_H_
 #define DAXVMM_VMM_RUN_OPTIONS_H_
 
-#include <chrono>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "base/command_line.h"
 #include "base/log.h"
+#include "control/metrics/endpoint.h"
 #include "vmm/config.h"
 #include "vmm/control_options.h"
 
@@ -19,11 +20,11 @@ namespace daxvmm::vmm {
 struct RunOptions {
   MachineConfig machine;
   ControlOptions control;
+  std::optional<control::MetricsEndpoint> metrics;  // where they are served; nullopt: nowhere
   // --policy was given; excludes `machine.policy_file`, of which nothing has been read yet.
   bool named_policy = false;
   LogLevel log_level = LogLevel::kWarning;
-  // How long the guest may take to power off after SIGTERM.
-  std::chrono::seconds shutdown_timeout{30};
+  bool paused = false;  // the vCPUs wait for StartMachine
   bool help = false;  // --help was given: nothing else is validated
 };
 

@@ -33,7 +33,7 @@ TEST(RunOptionsTest, TakesEveryFlag) {
   EXPECT_EQ(options->machine.kvm_path, "/k");
   EXPECT_EQ(options->machine.policy, *dax::ParsePolicyName("size:1M"));
   EXPECT_EQ(options->control.socket, "/run/c");
-  EXPECT_EQ(options->shutdown_timeout, std::chrono::seconds(5));
+  EXPECT_EQ(options->machine.shutdown_timeout, std::chrono::seconds(5));
   EXPECT_EQ(options->log_level, LogLevel::kDebug);
   ASSERT_EQ(options->machine.shares.size(), 1u);
   const ShareConfig& share = options->machine.shares[0];

@@ -11,6 +11,7 @@
 #include "base/error_reason.h"
 #include "base/version.h"
 #include "control/ctl/commands.h"
+#include "control/saved_policy.h"
 
 namespace daxvmm::control {
 namespace {
@@ -69,6 +70,9 @@ std::string Advice(const absl::Status& status, const Invocation& line) {
 Failure DescribeFailure(const absl::Status& status, const Invocation& line) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
+      if (absl::StartsWith(status.message(), kNotKept)) {
+        return {ExitCode::kRefused, absl::StrCat("refused: UNAVAILABLE: ", status.message())};
+      }
       return {ExitCode::kNoConnection,
               absl::StrCat("no connection: ", status.message(),
                            line.uses_tls() ? "" : SocketAdvice(line.socket, status.message()))};

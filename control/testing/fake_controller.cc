@@ -255,6 +255,18 @@ void FakeController::FailPause(const absl::Status& status) {
   pause_failure_ = status;
 }
 
+MetricsSnapshot FakeController::GetMetrics() const {
+  MetricsSnapshot snapshot = metrics;
+  MutexLock lock(&mu_);
+  if (call_counts_ != nullptr) snapshot.control_calls = call_counts_->CallCounts();
+  return snapshot;
+}
+
+void FakeController::SetCallCounts(const ControlCallCounts* counts) {
+  MutexLock lock(&mu_);
+  call_counts_ = counts;
+}
+
 void FakeController::SetCounts(const ConvergenceCounts& counts) {
   MutexLock lock(&mu_);
   counts_ = counts;

@@ -38,6 +38,9 @@ class FakeController final : public Controller {
   absl::Status PauseMachine() override;
   absl::Status ResumeMachine() override;
   absl::StatusOr<absl::Time> ShutdownMachine(const ShutdownOptions& options) override;
+  // As it is put, with the calls that are counted.
+  MetricsSnapshot GetMetrics() const override;
+  void SetCallCounts(const ControlCallCounts* counts) override;
   EventLog& events() override { return events_; }
   ConsoleLog& console() override { return console_; }
 
@@ -58,6 +61,7 @@ class FakeController final : public Controller {
   // Answered as they are put; the state moves as the calls say.
   PolicyPreview preview;  // but for what is in force, and after the checks of a true change
   MachineInfo machine;
+  MetricsSnapshot metrics;
   // As many of the next ListFiles calls see the policy change under them.
   mutable std::atomic<int> policy_changes_during_list{0};
   mutable std::atomic<int> times_counted{0};
@@ -72,6 +76,7 @@ class FakeController final : public Controller {
   ConsoleLog console_;
   absl::Status pause_failure_ ABSL_GUARDED_BY(mu_);
   ConvergenceCounts counts_ ABSL_GUARDED_BY(mu_);
+  const ControlCallCounts* call_counts_ ABSL_GUARDED_BY(mu_) = nullptr;
   std::optional<PolicyFileError> file_error_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -111,7 +111,8 @@ absl::StatusOr<std::unique_ptr<VirtioFsDevice>> VirtioFsDevice::Create(const Vir
   RETURN_IF_ERROR(ValidateOptions(options));
   std::unique_ptr<dax::Window> window;
   if (options.window) {
-    ASSIGN_OR_RETURN(window, dax::Window::Create(options.window->window, options.share.read_only));
+    ASSIGN_OR_RETURN(
+        window, dax::Window::Create(options.window->window, options.share.read_only, {.repaired = options.repaired}));
   }
   auto device = std::unique_ptr<VirtioFsDevice>(new VirtioFsDevice(options, policy, std::move(window)));
   dax::Window* const raw_window = device->window_.get();
@@ -144,6 +145,7 @@ absl::StatusOr<std::unique_ptr<VirtioFsDevice>> VirtioFsDevice::Create(const Vir
   device->dispatcher_ = std::make_unique<fuse::Dispatcher>(
       fuse::SessionOptions{.dax_window = raw_window != nullptr, .max_write = MaxWrite(options.queue_size)},
       device->fs_.get(), device->mapping_glue_.get(), device->session_glue_.get());
+  for (uint16_t i = 0; i < device->queue_count(); ++i) device->counts_.push_back(device->dispatcher_->AddCounts());
   return device;
 }
 
@@ -172,11 +174,12 @@ void VirtioFsDevice::ReadConfig(uint64_t offset, std::span<uint8_t> data) const 
 absl::Status VirtioFsDevice::Activate(std::vector<virtio::ActiveQueue> queues, virtio::DriverNotifier* notifier) {
   CHECK(workers_.empty()) << "activated twice";
   for (virtio::ActiveQueue& queue : queues) {
+    fuse::RequestCounts* const counts = counts_[queue.index.raw()];
     auto worker =
-        QueueWorker::Start(options_.tag, std::move(queue), notifier,
-                           [dispatcher = dispatcher_.get()](const memory::IoVecs& in, const memory::IoVecs& out,
-                                                            std::chrono::steady_clock::time_point sent_after) {
-                             return dispatcher->Handle(in, out, sent_after);
+        QueueWorker::Start(options_.tag, std::move(queue), notifier, counts,
+                           [dispatcher = dispatcher_.get(), counts](const memory::IoVecs& in, const memory::IoVecs& out,
+                                                                    std::chrono::steady_clock::time_point sent_after) {
+                             return dispatcher->Handle(in, out, sent_after, counts);
                            });
     if (!worker.ok()) {
       workers_.clear();
@@ -192,6 +195,12 @@ void VirtioFsDevice::Reset() {
   for (const auto& worker : workers_) worker->Stop();
   workers_.clear();
   dispatcher_->Reset();
+}
+
+std::vector<uint64_t> VirtioFsDevice::DecisionCounts(const dax::CompiledPolicy& compiled) const {
+  std::vector<uint64_t> sums(compiled.decision_kinds());
+  dispatcher_->AddConclusions(compiled.rules_id(), sums);
+  return sums;
 }
 
 std::optional<GuestPhysAddr> VirtioFsDevice::window_base() const {

@@ -44,6 +44,9 @@ struct VirtioFsOptions {
   std::optional<WindowPlace> window;
   // As much of the window is for files that become DAX; 0: all of it. In whole chunks of 2 MiB.
   ByteCount dax_quota;
+  // See dax::WindowOptions; may be empty.
+  using Observer = std::function<void(bool withdrawn)>;
+  Observer repaired;
 };
 
 // A live regular file of the share: what the guest holds of it, and what was decided about it.
@@ -118,6 +121,17 @@ class VirtioFsDevice final : public virtio::VirtioDevice {
   fuse::ClientDaxMode client_dax_mode() const { return dispatcher_->client_dax_mode(); }
   // How many requests of an opcode were served since the device was made.
   uint64_t request_count(uint32_t opcode) const { return dispatcher_->request_count(opcode); }
+  // What was counted of requests since the device was made, over all sessions and resets.
+  fuse::RequestTotals request_totals() const { return dispatcher_->request_totals(); }
+  // One queue's part of it, for as long as the device lives; `queue` is below queue_count().
+  const fuse::RequestCounts& queue_counts(uint16_t queue) const { return *counts_[queue]; }
+  // How often attributes were answered by each kind of decision of `compiled`, by CompiledPolicy::KindOf. 0 for a
+  // policy whose rules are in force no more.
+  std::vector<uint64_t> DecisionCounts(const dax::CompiledPolicy& compiled) const;
+  // Inodes that the guest holds, what it has open, and the descriptors that are held for both.
+  size_t node_count() const { return fs_->node_count(); }
+  size_t handle_count() const { return fs_->handle_count(); }
+  size_t descriptor_count() const { return fs_->descriptor_count(); }
 
   // nullptr and nullopt for a share without a window.
   const dax::Window* window() const { return window_.get(); }
@@ -175,6 +189,7 @@ class VirtioFsDevice final : public virtio::VirtioDevice {
   std::unique_ptr<MappingGlue> mapping_glue_;
   std::unique_ptr<SessionGlue> session_glue_;
   std::unique_ptr<fuse::Dispatcher> dispatcher_;
+  std::vector<fuse::RequestCounts*> counts_;  // the dispatcher's, by queue; each for its queue's worker of the time
   // Touched by Activate and Reset only.
   std::vector<std::unique_ptr<QueueWorker>> workers_;
 };

@@ -6,6 +6,7 @@ readonly packages_build=(
   libabsl-dev
   libre2-dev
   libncurses-dev
+  prometheus-cpp-dev
   libprotobuf-dev protobuf-compiler
   libgrpc++-dev protobuf-compiler-grpc libssl-dev openssl
   libgtest-dev libgmock-dev

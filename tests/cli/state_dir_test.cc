@@ -2,7 +2,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -36,22 +35,16 @@ class StateDirTest : public CliTest {
     int status = -1;
     std::string out, err;
   };
-  // The server is there a little after the guest: asks until it answers.
   Answer Ctl(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"--control", Path("vm.sock")});
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    for (;;) {
-      const std::string prefix = testing::TempDir() + "/ctl" + std::to_string(calls_++);
-      Process process({.program = std::filesystem::current_path().string() + "/control/daxvmmctl",
-                       .arguments = arguments,
-                       .directory = testing::TempDir(),
-                       .output = prefix + ".out",
-                       .error = prefix + ".err"});
-      const int status = process.AwaitExit().value_or(-1);
-      Answer answer{status, process.Output(), process.Error()};
-      const bool there = status != 2 && answer.err.find("no answer") == std::string::npos;
-      if (there || std::chrono::steady_clock::now() > deadline) return answer;
-    }
+    const std::string prefix = testing::TempDir() + "/ctl" + std::to_string(calls_++);
+    Process process({.program = std::filesystem::current_path().string() + "/control/daxvmmctl",
+                     .arguments = arguments,
+                     .directory = testing::TempDir(),
+                     .output = prefix + ".out",
+                     .error = prefix + ".err"});
+    const int status = process.AwaitExit().value_or(-1);
+    return {status, process.Output(), process.Error()};
   }
   std::string ContentOf(const std::string& name) const {
     std::ifstream file(Path(name), std::ios::binary);
@@ -139,6 +132,65 @@ TEST_F(StateDirTest, APolicySurvivesAKill) {
   const std::string audit = ContentOf("audit");
   EXPECT_NE(audit.find("\"action\":\"set-policy\",\"result\":\"OK\""), std::string::npos) << audit;
   EXPECT_NE(audit.find("\"source\":\"state\""), std::string::npos) << audit;
+}
+
+TEST_F(StateDirTest, AForcedPolicyOutlivesARestartUntilTheFileChanges) {
+  NEEDS_KVM();
+  Write("p", "default_outcome: OUTCOME_NO_DAX\n");
+  const std::vector<std::string> flags = {"--policy-file", "p", "--share", "path=share,tag=data,policy=size"};
+  const auto restart = [&](std::unique_ptr<Process> old) {
+    old->Signal(SIGKILL);
+    old->AwaitExit();
+    return StartIdle(flags);
+  };
+  auto process = StartIdle(flags);
+  ASSERT_EQ(Ctl({"policy", "set", "always", "--force"}).status, 0);
+
+  process = restart(std::move(process));
+  Answer answer = Ctl({"policy", "get"});
+  EXPECT_NE(answer.out.find("generation 3, kept from an earlier run"), std::string::npos) << answer.out;
+  EXPECT_EQ(answer.out.find("data/size"), std::string::npos)
+      << "a share's rules were put in front again: " << answer.out;
+
+  // Another order and a comment are no other policy.
+  Write("p", "# the same\ndefault_outcome: OUTCOME_NO_DAX enforcement: ENFORCEMENT_ADVISORY\n");
+  process = restart(std::move(process));
+  answer = Ctl({"policy", "get"});
+  EXPECT_NE(answer.out.find("generation 4, kept from an earlier run"), std::string::npos) << answer.out;
+
+  process->Signal(SIGKILL);
+  process->AwaitExit();
+  Write("p", "default_outcome: OUTCOME_ADAPTIVE\n");
+  process = StartIdle(flags);
+  EXPECT_NE(process->Error().find("gives way to the policy file p"), std::string::npos) << process->Error();
+  answer = Ctl({"policy", "get"});
+  EXPECT_NE(answer.out.find("generation 5, from the file (p)"), std::string::npos) << answer.out;
+  EXPECT_NE(answer.out.find("data/size"), std::string::npos) << answer.out;
+  process->Signal(SIGTERM);
+  EXPECT_EQ(process->AwaitExit(), 6);
+}
+
+TEST_F(StateDirTest, WhatCannotBeKeptIsRefused) {
+  NEEDS_KVM();
+  const auto process = StartIdle({"--policy", "never", "--audit-log", "audit"});
+  // In the way of the next temporary file, for root too.
+  ASSERT_EQ(mkdir(Path("state/policy.state.new").c_str(), 0700), 0);
+  Answer answer = Ctl({"policy", "set", "always"});
+  EXPECT_EQ(answer.status, 1);
+  EXPECT_NE(answer.err.find("refused: UNAVAILABLE: the policy stays as it was"), std::string::npos) << answer.err;
+  EXPECT_NE(answer.err.find("state directory state: policy.state.new: Is a directory"), std::string::npos)
+      << answer.err;
+  answer = Ctl({"policy", "get"});
+  EXPECT_NE(answer.out.find("generation 1"), std::string::npos) << answer.out;
+  EXPECT_NE(ContentOf("audit").find("\"action\":\"set-policy\",\"result\":\"UNAVAILABLE\""), std::string::npos);
+  ASSERT_EQ(rmdir(Path("state/policy.state.new").c_str()), 0);
+  answer = Ctl({"policy", "set", "always"});
+  EXPECT_EQ(answer.status, 0) << answer.err;
+  // Of a share that there is not: refused before it gets to the store.
+  EXPECT_EQ(Ctl({"policy", "override", "set", "--share", "none", "--dax", "no", "a"}).status, 1);
+  EXPECT_NE(ContentOf("audit").find("\"action\":\"set-override\",\"result\":\"NOT_FOUND\""), std::string::npos);
+  process->Signal(SIGTERM);
+  EXPECT_EQ(process->AwaitExit(), 6);
 }
 
 TEST_F(StateDirTest, ABadStateCanBeSetAside) {

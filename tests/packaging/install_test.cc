@@ -24,6 +24,8 @@ TEST(InstallTest, WhatIsInstalledRuns) {
   const std::string prefix = InstalledPrefix();
   EXPECT_THAT(FilesBelow(prefix),
               IsSupersetOf({"bin/daxvmm", "bin/daxvmmctl", "lib/daxvmm/libdaxvmm_control.so", "share/man/man1/daxvmm.1",
+                            "share/man/man1/daxvmmctl.1", "share/bash-completion/completions/daxvmmctl",
+                            "share/zsh/site-functions/_daxvmmctl", "share/fish/vendor_completions.d/daxvmmctl.fish",
                             "share/man/man5/daxvmm-policy.5", "lib/systemd/system/daxvmm@.service",
                             "share/doc/daxvmm/LICENSE", "share/doc/daxvmm/README.md", "share/doc/daxvmm/docs/dax.md",
                             "share/daxvmm/proto/daxvmm/v1/daxvmm.proto", "share/daxvmm/installed.txt"}));

@@ -69,6 +69,21 @@ TEST_F(ManPageTest, TheProgramsPageHasEveryFlag) {
   ExpectEveryFlag(help.out, Text("man1/daxvmm.1"));
 }
 
+// Of all commands: that of the program, and of each that it lists.
+TEST_F(ManPageTest, TheClientsPageHasEveryFlag) {
+  const std::string ctl = Prefix() + "/bin/daxvmmctl";
+  const std::string page = Text("man1/daxvmmctl.1");
+  ExpectEveryFlag(RunToEnd({ctl, "--help"}).out, page);
+  for (const std::string command :
+       {"policy set", "policy override set", "files", "window", "events", "machine shutdown"}) {
+    std::vector<std::string> words = absl::StrSplit(command, ' ');
+    words.insert(words.begin(), ctl);
+    words.push_back("--help");
+    EXPECT_THAT(page, HasSubstr(command));
+    ExpectEveryFlag(RunToEnd(words).out, page);
+  }
+}
+
 TEST_F(ManPageTest, ThePolicysPageHasEveryFieldAndValue) {
   const std::string page = Text("man5/daxvmm-policy.5");
   for (const auto* type : {v1::Policy::descriptor(), v1::Rule::descriptor(), v1::IdRange::descriptor()}) {

@@ -26,7 +26,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kChanges = 1000;
-constexpr std::chrono::seconds kRounds{5};
+constexpr std::chrono::milliseconds kRounds{2500};
 constexpr std::chrono::seconds kPatience{60};
 
 // Of the writer, seen by whoever kills it.
@@ -38,7 +38,7 @@ struct Progress {
 // What says which change it was of, and is large enough for several pages.
 dax::Policy PolicyOf(uint64_t change) {
   dax::Policy policy;
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 20; ++i) {
     policy.rules.push_back({.name = absl::StrCat("rule-", i), .size_at_least = ByteCount(change * 4096 + 1)});
   }
   return policy;
@@ -69,9 +69,13 @@ vmm::MachineConfig Config(const std::string& state_dir) {
   _exit(0);
 }
 
-TEST(KillTest, OneOfTheTwoPoliciesIsLeft) {
-  std::string outer = testing::TempDir() + "/killXXXXXX";
-  ASSERT_NE(mkdtemp(outer.data()), nullptr);
+// On a disk, where a change waits for it, and in memory, where there is time for many more kills.
+class KillTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(KillTest, OneOfTheTwoPoliciesIsLeft) {
+  const std::string folder = *GetParam() != '\0' ? GetParam() : testing::TempDir();
+  std::string outer = folder + "/killXXXXXX";
+  if (mkdtemp(outer.data()) == nullptr) GTEST_SKIP() << "nothing can be made in " << folder;
   const std::string state_dir = outer + "/state";
   void* const shared = mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   ASSERT_NE(shared, MAP_FAILED);
@@ -121,12 +125,12 @@ TEST(KillTest, OneOfTheTwoPoliciesIsLeft) {
   }
   munmap(shared, sizeof(Progress));
   std::filesystem::remove_all(outer);
-  EXPECT_GT(rounds, 3) << "too few to say anything";
-  RecordProperty("rounds", rounds);
-  RecordProperty("in_flight", in_flight);
+  EXPECT_GT(rounds, 1) << "too few to say anything";
   printf("%d rounds, %d of which left the change on its way; generation %d\n", rounds, in_flight,
          static_cast<int>(generation));
 }
+
+INSTANTIATE_TEST_SUITE_P(Places, KillTest, testing::Values("", "/dev/shm"));
 
 }  // namespace
 }  // namespace daxvmm

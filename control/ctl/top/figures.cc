@@ -20,7 +20,7 @@ std::string Scaled(double value, double base, absl::string_view letters) {
     ++letter;
   }
   const bool whole = value >= 99.95 || std::lround(value * 10) % 10 == 0;
-  return absl::StrFormat(whole ? "%.0f%c" : "%.1f%c", value, letters[letter]);
+  return absl::StrFormat("%.*f%c", whole ? 0 : 1, value, letters[letter]);
 }
 
 }  // namespace

@@ -87,7 +87,9 @@ void Model::AssignLetters() {
   std::map<uint64_t, uint64_t> bytes;
   for (const v1::Mapping& mapping : snapshot_->mappings.items) bytes[mapping.node_id()] += mapping.length_bytes();
   std::vector<std::pair<uint64_t, uint64_t>> by_size(bytes.begin(), bytes.end());
-  std::stable_sort(by_size.begin(), by_size.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::sort(by_size.begin(), by_size.end(), [](const auto& a, const auto& b) {
+    return a.second != b.second ? a.second > b.second : a.first < b.first;
+  });
   std::vector<uint64_t> hottest;
   for (const auto& [node, size] : by_size) {
     if (hottest.size() == kLetters) break;

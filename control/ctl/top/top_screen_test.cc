@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "control/control_socket.h"
 #include "control/server_loader.h"
 #include "control/testing/fake_controller.h"
@@ -31,6 +32,8 @@ class TopScreenTest : public ::testing::Test {
     if (const std::string missing = Tmux::Missing(); !missing.empty()) GTEST_SKIP() << missing;
     controller_.FillWithExamples();
     controller_.windows[0].mapped_chunks = 5;
+    controller_.machine.state = MachineState::kRunning;
+    controller_.machine.started = absl::Now() - absl::Hours(100);
     controller_.files.push_back({.share_tag = "data",
                                  .node_id = 4,
                                  .path = "r\xc3\xa9sum\xc3\xa9/\xe4\xbd\xa0\xe5\xa5\xbd.bin",
@@ -116,10 +119,10 @@ TEST_F(TopScreenTest, ShowsTheMachineAndQuits) {
   EXPECT_THAT(screen, HasSubstr("window  [###-------------] 5/32 16%  peak 5                     mounted per-file\n"));
   EXPECT_THAT(screen, HasSubstr("maps    9  0.0 0.0 0.0/s "));
   EXPECT_THAT(screen, HasSubstr("events  repairs 0  denied 0  against policy 0  rejected 1  past end 0\n"));
-  EXPECT_THAT(screen, HasSubstr("     0  AAA..BB.........................\n"));
+  EXPECT_THAT(screen, HasSubstr("running 4d"));
   EXPECT_THAT(screen, HasSubstr("guest   [############oooo] moving: 3 converged, 1 held open\n"));
-  EXPECT_THAT(screen, HasSubstr("A     6M yes  yes  converged         3      0      4 big.bin\n"));
-  EXPECT_THAT(screen, HasSubstr("B     1G yes* ?    converged         2     12      7 r\xc3\xa9sum\xc3\xa9/"
+  EXPECT_THAT(screen, HasSubstr("     6M yes  yes  converged         3      0      4 big.bin\n"));
+  EXPECT_THAT(screen, HasSubstr("     1G yes* ?    converged         2     12      7 r\xc3\xa9sum\xc3\xa9/"
                                 "\xe4\xbd\xa0\xe5\xa5\xbd.bin\n"));
   EXPECT_THAT(screen, HasSubstr("   32767 no   yes  cached 0.4 s      0      2      0 caf\\xe9\\x1b[2J.txt\n"));
   EXPECT_THAT(screen, HasSubstr("\n q quit  ? help  s sort:chunks  "));
@@ -271,9 +274,13 @@ TEST_F(TopScreenTest, NeedsATerminal) {
   }
 }
 
-TEST_F(TopScreenTest, ColoursAreThoseOfTheTerminal) {
+TEST_F(TopScreenTest, FilesHaveALetterAndAColourInTheMap) {
   const auto terminal = Start(80, 24);
-  terminal->WaitFor("big.bin");
+  const std::string screen = terminal->WaitFor("big.bin");
+  if (absl::StrContains(screen, "too old to tell")) GTEST_SKIP() << "this server does not list mappings";
+  EXPECT_THAT(screen, HasSubstr("     0  AAA..BB" + std::string(25, '.') + "\n"));
+  EXPECT_THAT(screen, HasSubstr("\nA     6M yes "));
+  EXPECT_THAT(screen, HasSubstr("\nB     1G yes*"));
   EXPECT_THAT(terminal->StyledScreen(), HasSubstr("\x1b[36mAAA")) << "one of eight colours";
   terminal->Press("q");
   ExpectLeft(*terminal, "status 0");

@@ -189,4 +189,16 @@ absl::string_view CompiledPolicy::RuleName(const Decision& decision) const {
   }
 }
 
+size_t CompiledPolicy::KindOf(const Decision& decision) const {
+  const size_t rules = policy().rules.size();
+  const size_t rule = decision.rule < kFirstSpecialRule ? decision.rule : rules + (decision.rule - kFirstSpecialRule);
+  return 2 * rule + (decision.dax ? 1 : 0);
+}
+
+Decision CompiledPolicy::DecisionOfKind(size_t kind) const {
+  const size_t rules = policy().rules.size();
+  const size_t rule = kind / 2 < rules ? kind / 2 : kFirstSpecialRule + (kind / 2 - rules);
+  return {.dax = kind % 2 != 0, .rule = static_cast<uint16_t>(rule)};
+}
+
 }  // namespace daxvmm::dax

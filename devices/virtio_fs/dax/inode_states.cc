@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "devices/virtio_fs/fuse/abi.h"
+#include "devices/virtio_fs/fuse/request_counts.h"
 
 namespace daxvmm::dax {
 namespace {
@@ -185,17 +186,21 @@ uint32_t InodeStates::AttrFlags(const fuse::RequestContext& ctx, fuse::ObservedI
   bool dax = false;
   // Where nothing is mapped no answer would say it, so nothing is asked of the host either.
   if (mode == SessionMode::kPerFile || mode == SessionMode::kAlways) {
-    dax = DecideFor(policy, inode,
-                    FileFacts{.mode = facts.mode,
-                              .size = facts.size,
-                              .uid = facts.uid,
-                              .gid = facts.gid,
-                              .huge_pages = facts.huge_pages,
-                              .dax_hint = facts.dax_hint,
-                              .security_capability = facts.security_capability,
-                              .path = facts.path},
-                    &asked)
-              .dax;
+    const Decision decision = DecideFor(policy, inode,
+                                        FileFacts{.mode = facts.mode,
+                                                  .size = facts.size,
+                                                  .uid = facts.uid,
+                                                  .gid = facts.gid,
+                                                  .huge_pages = facts.huge_pages,
+                                                  .dax_hint = facts.dax_hint,
+                                                  .security_capability = facts.security_capability,
+                                                  .path = facts.path},
+                                        &asked);
+    dax = decision.dax;
+    if (ctx.counts != nullptr) {
+      const CompiledPolicy& compiled = *policy.compiled;
+      ctx.counts->Concluded(compiled.rules_id(), compiled.decision_kinds(), compiled.KindOf(decision));
+    }
   }
   {
     MutexLock lock(&ShardOf(inode.node).mu);

@@ -299,12 +299,15 @@ absl::StatusOr<uint64_t> PolicyStore::Publish(Next what) {
   last_used_ = generation;
   // Declared before the lock, so that the old policy is freed after it: readers wait for a pointer swap, no longer.
   std::shared_ptr<const PolicySnapshot> published = std::move(next);
-  MutexLock lock(&mu_);
-  current_.swap(published);
-  history_.push_back(std::move(entry));
-  if (history_.size() > kMaxHistory) history_.pop_front();
-  // Release: who sees the new generation and then takes the lock gets this snapshot or a later one.
-  generation_.store(generation, std::memory_order_release);
+  {
+    MutexLock lock(&mu_);
+    current_.swap(published);
+    history_.push_back(entry);
+    if (history_.size() > kMaxHistory) history_.pop_front();
+    // Release: who sees the new generation and then takes the lock gets this snapshot or a later one.
+    generation_.store(generation, std::memory_order_release);
+  }
+  if (observer_) observer_(entry);
   return generation;
 }
 

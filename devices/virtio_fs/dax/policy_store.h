@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -91,6 +92,10 @@ class PolicyStore {
   // Names a generation of this store, and none of any other store, of whichever process. Opaque.
   std::string EtagOf(uint64_t generation) const;
 
+  // Called after each change, with the generation that has come into force: on the thread that made it, one change
+  // after the other, before anybody can make the next. Must not change the policy. Before the store is shared.
+  void SetObserver(std::function<void(const PolicyHistoryEntry&)> observer) { observer_ = std::move(observer); }
+
   // While not empty, that file is the source of truth: see Set. "" takes it back.
   void SetWatchedFile(std::string path);
   std::string watched_file() const;
@@ -136,6 +141,7 @@ class PolicyStore {
   absl::Status Record(const PolicySnapshot& next, const Policy* file_policy,
                       const std::vector<PolicyHistoryEntry>& history) ABSL_EXCLUSIVE_LOCKS_REQUIRED(change_mu_);
 
+  std::function<void(const PolicyHistoryEntry&)> observer_;
   const uint64_t id_;     // of no other store, before or after
   const uint64_t nonce_;  // random, for EtagOf
   // Held across a whole change, compiling included; taken before mu_.

@@ -182,6 +182,24 @@ TEST(PolicyStoreTest, TellsWhereAPolicyCameFromAndSinceWhen) {
   EXPECT_LE(now->since, absl::Now());
 }
 
+TEST(PolicyStoreTest, TellsAnObserverOfEachChangeOnceItIsInForce) {
+  PolicyStore store(DefaultPolicy());
+  std::vector<std::string> told;
+  store.SetObserver([&](const PolicyHistoryEntry& change) {
+    EXPECT_EQ(store.generation(), change.generation);
+    told.push_back(std::to_string(change.generation) + " " + change.source.detail);
+  });
+  ASSERT_TRUE(store.Set(DefaultPolicy(), By(SourceKind::kRequest, "a")).ok());
+  ASSERT_TRUE(store
+                  .SetOverride({.share_tag = "s", .file = "f", .dax = true, .expires_at = absl::Now() + absl::Hours(1)},
+                               By(SourceKind::kRequest, "b"))
+                  .ok());
+  EXPECT_FALSE(store.ClearOverride("s", "none", By(SourceKind::kRequest, "no")).ok());
+  store.ExpireOverrides(absl::Now());
+  store.ExpireOverrides(absl::Now() + absl::Hours(2));
+  EXPECT_EQ(told, (std::vector<std::string>{"2 a", "3 b", "4 1 override"}));
+}
+
 TEST(PolicyStoreTest, KeepsAHistory) {
   PolicyStore store(DefaultPolicy());
   ASSERT_TRUE(store.Set(WithDefault(Outcome::kAdaptive), By(SourceKind::kFile, "/etc/policy")).ok());

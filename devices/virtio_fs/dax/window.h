@@ -37,6 +37,9 @@ struct WindowOptions {
   std::chrono::milliseconds reuse_within{100};
   // Called under the window's lock, on any thread.
   WindowClock clock = [] { return std::chrono::steady_clock::now(); };
+  // Pages past a file's end were withdrawn from the guest, or (false) given back to it. Called under the window's lock,
+  // on any thread: must not block, nor call the window. May be empty.
+  std::function<void(bool withdrawn)> repaired;
 };
 
 // With fewer of its ranges free than this a Linux guest takes ranges away from files that do not use them, in the
@@ -205,6 +208,7 @@ class Window final : public memory::WindowOwner {
 
   memory::MappingWindow* const window_;
   const bool read_only_;
+  const std::function<void(bool withdrawn)> repaired_;
 
   mutable Mutex mu_;
   mutable CondVar stats_changed_;
