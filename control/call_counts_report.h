@@ -13,7 +13,7 @@ namespace daxvmm::control {
 class CallCountsReport final : public ControlCallCounts {
  public:
   // `counts` outlives this.
-  explicit CallCountsReport(const CallCounts* counts) : counts_(counts) {}
+  explicit CallCountsReport(const control::CallCounts* counts) : counts_(counts) {}
 
   std::vector<ControlCallCount> CallCounts() const override {
     std::vector<ControlCallCount> calls;
