@@ -12,8 +12,8 @@ namespace daxvmm::control {
 
 class CallCountsReport final : public ControlCallCounts {
  public:
-  // `counts` outlives this.
-  explicit CallCountsReport(const CallCounts* counts) : counts_(counts) {}
+  // `counts` outlives this. Qualified here and below, since a method of the interface has the name of the class.
+  explicit CallCountsReport(const control::CallCounts* counts) : counts_(counts) {}
 
   std::vector<ControlCallCount> CallCounts() const override {
     std::vector<ControlCallCount> calls;
