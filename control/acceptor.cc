@@ -53,6 +53,7 @@ absl::StatusOr<Peer> PeerOf(const UniqueFd& connection) {
 void Acceptor::Run() {
   ConnectionTable& connections = principals_->connections();
   auto next_check = ConnectionTable::Clock::now();
+  auto next_look = next_check;
   for (;;) {
     // Negative descriptors are passed over.
     std::vector<pollfd> waits = {{.fd = stop_->fd(), .events = POLLIN, .revents = 0},
@@ -68,7 +69,10 @@ void Acceptor::Run() {
     if (waits[0].revents != 0) return;
     connections.Reap(std::span(waits).subspan(own));
     const auto now = ConnectionTable::Clock::now();
-    principals_->CutAbusive(now);
+    if (now >= next_look) {
+      principals_->CutAbusive(now);
+      next_look = now + kConductPeriod;
+    }
     if (now >= next_check) {
       connections.CutStalled(now);
       next_check = now + connections.CheckPeriod();

@@ -11,12 +11,15 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "control/grpc_status.h"
 #include "proto/daxvmm/v1/daxvmm.grpc.pb.h"
 #include "proto/daxvmm/v1/machine.grpc.pb.h"
 #include "proto/grpc/health/v1/health.grpc.pb.h"
@@ -26,13 +29,11 @@ namespace {
 
 namespace health = ::grpc::health::v1;
 
-// The server's own limit on lists is lower.
+// The server's pages are smaller; a policy of many rules is not.
 constexpr int kMaxResponseBytes = 80 << 20;
 constexpr size_t kMaxPemBytes = 1 << 20;
-
-absl::Status FromGrpc(const grpc::Status& status) {
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-}
+// How often all files are asked for anew because the policy changed between two pages.
+constexpr int kListAttempts = 8;
 
 // Connecting ourselves tells a missing file from a dead server, and neither waits for gRPC's retries.
 absl::StatusOr<UniqueFd> ConnectSocket(const std::string& path, absl::Duration timeout) {
@@ -54,16 +55,13 @@ absl::StatusOr<UniqueFd> ConnectSocket(const std::string& path, absl::Duration t
     if (errno == EAGAIN) return absl::DeadlineExceededError(absl::StrCat(path, ": no connection in time"));
     return absl::UnavailableError(ErrnoStatus(errno, path).message());
   }
-  const int flags = fcntl(fd.get(), F_GETFL);
-  if (flags < 0 || fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) return ErrnoStatus(errno, "O_NONBLOCK");
   return fd;
 }
 
-absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectUnix(const ClientOptions& options) {
-  ASSIGN_OR_RETURN(UniqueFd fd, ConnectSocket(options.target, options.timeout));
+std::shared_ptr<grpc::Channel> ChannelOver(UniqueFd connection) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxResponseBytes);
-  return grpc::CreateCustomInsecureChannelFromFd("daxvmm", fd.release(), arguments);
+  return grpc::CreateCustomInsecureChannelFromFd("daxvmm", connection.release(), arguments);
 }
 
 absl::StatusOr<std::string> ReadPem(absl::string_view flag, const std::string& path) {
@@ -125,6 +123,41 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectTls(const ClientOptions& o
   return channel;
 }
 
+// The calls that are under way, so that another thread can cancel them. Any thread.
+class OpenCalls {
+ public:
+  // Lists a call for as long as it lives.
+  class Entry {
+   public:
+    Entry(OpenCalls* calls, grpc::ClientContext* context) : calls_(calls), context_(context) {
+      MutexLock lock(&calls_->mu_);
+      calls_->open_.insert(context_);
+      if (calls_->cancelled_) context_->TryCancel();
+    }
+    ~Entry() {
+      MutexLock lock(&calls_->mu_);
+      calls_->open_.erase(context_);
+    }
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+
+   private:
+    OpenCalls* const calls_;
+    grpc::ClientContext* const context_;
+  };
+
+  void Cancel() {
+    MutexLock lock(&mu_);
+    cancelled_ = true;
+    for (grpc::ClientContext* context : open_) context->TryCancel();
+  }
+
+ private:
+  Mutex mu_;
+  std::set<grpc::ClientContext*> open_ ABSL_GUARDED_BY(mu_);
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+};
+
 }  // namespace
 
 struct Client::Impl {
@@ -137,8 +170,9 @@ struct Client::Impl {
 
   // Calls one method of a stub with a deadline.
   template <typename Response, typename Stub, typename Request, typename Method>
-  absl::StatusOr<Response> Call(Stub* stub, Method method, const Request& request) const {
+  absl::StatusOr<Response> Call(Stub* stub, Method method, const Request& request) {
     grpc::ClientContext context;
+    const OpenCalls::Entry entry(&calls, &context);
     context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
     Response response;
     const grpc::Status status = (stub->*method)(&context, request, &response);
@@ -149,16 +183,16 @@ struct Client::Impl {
   // Reads one stream to its end.
   template <typename Response, typename Stub, typename Request, typename Method>
   absl::Status Watch(Stub* stub, Method method, const Request& request, std::optional<absl::Duration> limit,
-                     const std::function<bool(const Response&)>& update) const {
+                     const std::function<bool(const Response&)>& update) {
     grpc::ClientContext context;
+    const OpenCalls::Entry entry(&calls, &context);
     if (limit) context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(*limit));
     const auto reader = (stub->*method)(&context, request);
     Response response;
     while (reader->Read(&response)) {
       if (!update(response)) context.TryCancel();
     }
-    const grpc::Status status = reader->Finish();
-    return status.ok() ? absl::OkStatus() : FromGrpc(status);
+    return FromGrpc(reader->Finish());
   }
 
   const absl::Duration timeout;
@@ -166,12 +200,23 @@ struct Client::Impl {
   const std::unique_ptr<v1::DaxWindowService::Stub> window;
   const std::unique_ptr<v1::MachineService::Stub> machine;
   const std::unique_ptr<health::Health::Stub> health;
+  OpenCalls calls;
 };
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const ClientOptions& options) {
   const bool tls = !options.tls_ca.empty() || !options.tls_cert.empty() || !options.tls_key.empty();
-  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, tls ? ConnectTls(options) : ConnectUnix(options));
+  if (!tls) {
+    ASSIGN_OR_RETURN(UniqueFd fd, ConnectSocket(options.target, options.timeout));
+    return FromConnection(std::move(fd), options.timeout);
+  }
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, ConnectTls(options));
   return std::unique_ptr<Client>(new Client(std::make_unique<Impl>(channel, options.timeout)));
+}
+
+absl::StatusOr<std::unique_ptr<Client>> Client::FromConnection(UniqueFd connection, absl::Duration timeout) {
+  const int flags = fcntl(connection.get(), F_GETFL);
+  if (flags < 0 || fcntl(connection.get(), F_SETFL, flags | O_NONBLOCK) != 0) return ErrnoStatus(errno, "O_NONBLOCK");
+  return std::unique_ptr<Client>(new Client(std::make_unique<Impl>(ChannelOver(std::move(connection)), timeout)));
 }
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& path, absl::Duration timeout) {
@@ -202,9 +247,11 @@ absl::StatusOr<uint64_t> Client::SetNamedPolicy(const std::string& name, std::op
   return SetPolicy(request);
 }
 
-absl::StatusOr<v1::ListPolicyHistoryResponse> Client::ListPolicyHistory() {
+absl::StatusOr<v1::ListPolicyHistoryResponse> Client::ListPolicyHistory(uint32_t limit) {
+  v1::ListPolicyHistoryRequest request;
+  request.set_limit(limit);
   return impl_->Call<v1::ListPolicyHistoryResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ListPolicyHistory,
-                                                    v1::ListPolicyHistoryRequest());
+                                                    request);
 }
 
 absl::StatusOr<v1::SetFileOverrideResponse> Client::SetFileOverride(const v1::SetFileOverrideRequest& request) {
@@ -228,15 +275,37 @@ absl::Status Client::WatchConvergence(const v1::WatchConvergenceRequest& request
 }
 
 absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const std::string& share) {
-  v1::ListFilesRequest request;
-  request.set_share(share);
+  for (int attempt = 0; attempt < kListAttempts; ++attempt) {
+    v1::ListFilesRequest request;
+    request.set_share(share);
+    request.set_page_size(UINT32_MAX);
+    ASSIGN_OR_RETURN(v1::ListFilesResponse all, ListFiles(request));
+    bool one_generation = true;
+    while (one_generation && !all.next_page_token().empty()) {
+      request.set_page_token(all.next_page_token());
+      ASSIGN_OR_RETURN(v1::ListFilesResponse page, ListFiles(request));
+      one_generation = page.generation() == all.generation();
+      all.MergeFrom(page);
+      all.set_next_page_token(page.next_page_token());  // an empty one is not merged
+    }
+    all.set_total_size(static_cast<uint64_t>(all.files_size()));
+    if (one_generation) return all;
+  }
+  return absl::AbortedError("the policy keeps changing; try again");
+}
+
+absl::StatusOr<v1::ListFilesResponse> Client::ListFiles(const v1::ListFilesRequest& request) {
   return impl_->Call<v1::ListFilesResponse>(impl_->policy.get(), &v1::DaxPolicyService::Stub::ListFiles, request);
 }
 
-absl::StatusOr<v1::GetWindowResponse> Client::GetWindow(const std::string& share) {
-  v1::GetWindowRequest request;
-  request.set_share(share);
-  return impl_->Call<v1::GetWindowResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::GetWindow, request);
+absl::Status Client::WatchWindow(const v1::WatchWindowRequest& request, std::optional<absl::Duration> limit,
+                                 const std::function<bool(const v1::WatchWindowResponse&)>& update) {
+  return impl_->Watch<v1::WatchWindowResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::WatchWindow, request,
+                                               limit, update);
+}
+
+absl::StatusOr<v1::ListMappingsResponse> Client::ListMappings(const v1::ListMappingsRequest& request) {
+  return impl_->Call<v1::ListMappingsResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::ListMappings, request);
 }
 
 absl::StatusOr<v1::Machine> Client::GetMachine() {
@@ -261,6 +330,12 @@ absl::StatusOr<v1::Machine> Client::ResumeMachine() {
 absl::StatusOr<v1::ShutdownMachineResponse> Client::ShutdownMachine(const v1::ShutdownMachineRequest& request) {
   return impl_->Call<v1::ShutdownMachineResponse>(impl_->machine.get(), &v1::MachineService::Stub::ShutdownMachine,
                                                   request);
+}
+
+absl::StatusOr<v1::GetWindowResponse> Client::GetWindow(const std::string& share) {
+  v1::GetWindowRequest request;
+  request.set_share(share);
+  return impl_->Call<v1::GetWindowResponse>(impl_->window.get(), &v1::DaxWindowService::Stub::GetWindow, request);
 }
 
 absl::Status Client::WatchEvents(const v1::WatchEventsRequest& request, std::optional<absl::Duration> limit,
@@ -291,5 +366,7 @@ absl::StatusOr<std::string> Client::CheckHealth(const std::string& service) {
       impl_->Call<health::HealthCheckResponse>(impl_->health.get(), &health::Health::Stub::Check, request));
   return health::HealthCheckResponse::ServingStatus_Name(response.status());
 }
+
+void Client::Cancel() { impl_->calls.Cancel(); }
 
 }  // namespace daxvmm::control

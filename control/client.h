@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/unique_fd.h"
 #include "proto/daxvmm/v1/daxvmm.pb.h"
 #include "proto/daxvmm/v1/machine.pb.h"
 
@@ -32,8 +33,9 @@ struct ClientOptions {
 
 // One connection, which is not made anew once it is lost. Any thread may call any method.
 //
-// Each call ends within the time-out. Its errors are the server's, with the server's text, but for UNAVAILABLE (the
-// connection is lost) and DEADLINE_EXCEEDED (no answer in time).
+// Each call ends within the time-out. Its errors are the server's, with the server's text, reason and facts
+// (base/error_reason.h), but for UNAVAILABLE (the connection is lost) and DEADLINE_EXCEEDED (no answer in time), which
+// may be the client's own and have none.
 class Client {
  public:
   // UNAVAILABLE or DEADLINE_EXCEEDED where nobody answers; UNAVAILABLE with gRPC's reason if the two sides refuse each
@@ -43,6 +45,8 @@ class Client {
   // The same, for the Unix socket at `path`.
   static absl::StatusOr<std::unique_ptr<Client>> Connect(const std::string& path,
                                                          absl::Duration timeout = absl::Seconds(10));
+  // Over a connected Unix socket.
+  static absl::StatusOr<std::unique_ptr<Client>> FromConnection(UniqueFd connection, absl::Duration timeout);
   ~Client();
 
   absl::StatusOr<v1::GetPolicyResponse> GetPolicy();
@@ -52,7 +56,8 @@ class Client {
   // "never", "always", "size", "size:SIZE", ...; the new generation.
   absl::StatusOr<uint64_t> SetNamedPolicy(const std::string& name,
                                           std::optional<uint64_t> expected_generation = std::nullopt);
-  absl::StatusOr<v1::ListPolicyHistoryResponse> ListPolicyHistory();
+  // The last `limit` entries; 0: all that are kept.
+  absl::StatusOr<v1::ListPolicyHistoryResponse> ListPolicyHistory(uint32_t limit = 0);
   absl::StatusOr<v1::SetFileOverrideResponse> SetFileOverride(const v1::SetFileOverrideRequest& request);
   absl::StatusOr<v1::ClearFileOverrideResponse> ClearFileOverride(const v1::ClearFileOverrideRequest& request);
   absl::StatusOr<v1::ExplainFileResponse> ExplainFile(const v1::ExplainFileRequest& request);
@@ -60,9 +65,17 @@ class Client {
   // the whole of it, instead of the time-out; nullopt: as long as it takes.
   absl::Status WatchConvergence(const v1::WatchConvergenceRequest& request, std::optional<absl::Duration> limit,
                                 const std::function<bool(const v1::WatchConvergenceResponse&)>& update);
-  // Of all shares if `share` is empty.
+  // All files, of all shares if `share` is empty: goes through all pages, each of which has the time-out for itself.
+  // ABORTED if the policy keeps changing meanwhile, so that the decisions are not those of one generation.
   absl::StatusOr<v1::ListFilesResponse> ListFiles(const std::string& share = "");
+  // One page.
+  absl::StatusOr<v1::ListFilesResponse> ListFiles(const v1::ListFilesRequest& request);
   absl::StatusOr<v1::GetWindowResponse> GetWindow(const std::string& share = "");
+  // One page.
+  absl::StatusOr<v1::ListMappingsResponse> ListMappings(const v1::ListMappingsRequest& request);
+  // As WatchConvergence. The stream itself does not end.
+  absl::Status WatchWindow(const v1::WatchWindowRequest& request, std::optional<absl::Duration> limit,
+                           const std::function<bool(const v1::WatchWindowResponse&)>& update);
   absl::StatusOr<v1::Machine> GetMachine();
   absl::StatusOr<v1::Machine> StartMachine();
   absl::StatusOr<v1::Machine> PauseMachine();
@@ -78,6 +91,9 @@ class Client {
   // "SERVING" or another name of grpc.health.v1.HealthCheckResponse.ServingStatus; of the whole server if `service` is
   // empty.
   absl::StatusOr<std::string> CheckHealth(const std::string& service = "");
+
+  // Ends the calls of all threads with CANCELLED, and those that begin later at once.
+  void Cancel();
 
  private:
   struct Impl;

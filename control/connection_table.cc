@@ -10,6 +10,14 @@
 #include "base/log.h"
 
 namespace daxvmm::control {
+namespace {
+
+// What a client sends is read at once, the largest policy too: it takes a millisecond. While there is always more to
+// read, gRPC may make calls without ever getting to what refuses them.
+constexpr int kFloodBytes = 4 << 10;
+constexpr int kFloodTimes = 4;
+
+}  // namespace
 
 void ConnectionTable::Add(UniqueFd fd, uint64_t owner, bool privileged) {
   if (!privileged) ++unprivileged_;
@@ -50,15 +58,29 @@ void ConnectionTable::CutStalled(Clock::time_point now) {
     Entry& entry = entries_[i];
     int queued = 0;
     if (ioctl(entry.fd.get(), SIOCOUTQ, &queued) != 0) queued = 0;
-    if (queued == 0 || queued != entry.queued) {
-      entry.queued = queued;
-      entry.queued_since = now;
-      return false;
-    }
-    if (now - entry.queued_since < stalled_) return false;
+    // More may be queued all the time, until the socket is full; less is when the peer reads.
+    const bool reads = queued == 0 || entry.queued == 0 || queued < entry.queued;
+    entry.queued = queued;
+    if (reads) entry.queued_since = now;
+    if (reads || now - entry.queued_since < stalled_) return false;
     LOG_LIMITED(kWarning) << "control: cut a client that has read nothing for " << stalled_.count() << " ms";
     return true;
   });
+}
+
+std::vector<uint64_t> ConnectionTable::CutFlooding() {
+  std::vector<uint64_t> owners;
+  Forget([this, &owners](size_t i) {
+    Entry& entry = entries_[i];
+    int unread = 0;
+    if (ioctl(entry.fd.get(), SIOCINQ, &unread) != 0) unread = 0;
+    entry.flooded = unread < kFloodBytes ? 0 : entry.flooded + 1;
+    if (entry.flooded <= kFloodTimes) return false;
+    LOG_LIMITED(kWarning) << "control: cut a client that sends faster than it can be served";
+    owners.push_back(entry.owner);
+    return true;
+  });
+  return owners;
 }
 
 void ConnectionTable::Cut(uint64_t owner) {

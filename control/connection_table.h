@@ -36,6 +36,10 @@ class ConnectionTable {
   // Cuts those whose peers have stalled. To be called at CheckPeriod's intervals; looks at each connection.
   void CutStalled(Clock::time_point now);
   std::chrono::milliseconds CheckPeriod() const { return stalled_ / 4; }
+  // Cuts those that have sent more than is read for a whole second, looked at in intervals of a quarter: gRPC makes a
+  // call of each header block, and neither the streams that are reset nor those that it has not agreed to count
+  // against its limits. Returns their owners.
+  std::vector<uint64_t> CutFlooding();
   // Cuts all of `owner`.
   void Cut(uint64_t owner);
 
@@ -44,8 +48,9 @@ class ConnectionTable {
     UniqueFd fd;
     uint64_t owner = 0;
     bool privileged = false;
-    int queued = 0;  // bytes for the peer when it was looked at last, and since when they are as many
+    int queued = 0;  // bytes for the peer when it was looked at last, and since when they have not become less
     Clock::time_point queued_since;
+    int flooded = 0;  // how many times in a row too much was unread
   };
   template <typename Condition>
   void Forget(Condition condition);

@@ -22,6 +22,7 @@
 #include "control/convergence_hub.h"
 #include "control/log_streams.h"
 #include "control/principals.h"
+#include "control/window_hub.h"
 
 namespace daxvmm::control {
 namespace {
@@ -47,11 +48,13 @@ absl::StatusOr<UniqueFd> TakeListener(int fd) {
 struct ControlServer::Impl {
   // What the services stand on. Made by the accepting thread, so that its nice value holds for their threads too.
   struct Base {
-    explicit Base(Controller* controller) : hub(controller), streams(&controller->events(), &controller->console()) {}
+    explicit Base(Controller* controller)
+        : hub(controller), streams(&controller->events(), &controller->console()), windows(controller) {}
     CallCounts counts;
     const CallCountsReport reported{&counts};
     ConvergenceHub hub;
     LogStreams streams;
+    WindowHub windows;
     CallThread calls;
     ServerParts parts;
   };
@@ -77,6 +80,7 @@ absl::Status ControlServer::Impl::Prepare(Controller* controller, const ControlS
   base->parts.services = {.controller = controller,
                           .hub = &base->hub,
                           .streams = &base->streams,
+                          .windows = &base->windows,
                           .calls = &base->calls,
                           .counts = &base->counts};
   base->parts.limits = options.limits;
@@ -108,6 +112,9 @@ void ControlServer::Impl::Serve(Controller* controller, const ControlServerOptio
 
 absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(Controller* controller,
                                                                     const ControlServerOptions& options) {
+  if (options.unix_listener < 0 && options.tcp_listener < 0) {
+    return absl::InvalidArgumentError("control: there is no listening socket");
+  }
   auto impl = std::make_unique<Impl>();
   ASSIGN_OR_RETURN(impl->unix_listener, TakeListener(options.unix_listener));
   ASSIGN_OR_RETURN(impl->tcp_listener, TakeListener(options.tcp_listener));
@@ -134,6 +141,7 @@ ControlServer::~ControlServer() {
   // What would run on, or wait, is ended first: the server's grace is for what is being answered.
   impl_->base->hub.Stop();
   impl_->base->streams.Stop();
+  impl_->base->windows.Stop();
   impl_->base->calls.Stop();
   impl_->principals->Stop(std::chrono::system_clock::now() + kShutdownGrace);
   impl_->controller->SetCallCounts(nullptr);

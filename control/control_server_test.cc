@@ -321,11 +321,12 @@ TEST_F(ControlServerTest, TheLargestPolicyFits) {
   EXPECT_EQ(*client_->SetPolicy(request), 3u);
 }
 
-TEST_F(ControlServerTest, AListLargerThanGrpcsOwnLimitArrives) {
+TEST_F(ControlServerTest, AListOfManyPagesArrives) {
   LiveFile file;
   file.path = std::string(1000, 'p');
   file.share_tag = "data";
   controller_.files.assign(5000, file);
+  for (size_t i = 0; i < controller_.files.size(); ++i) controller_.files[i].node_id = i + 1;
   const auto files = client_->ListFiles();
   ASSERT_TRUE(files.ok()) << files.status();
   EXPECT_EQ(files->files_size(), 5000);

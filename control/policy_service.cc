@@ -2,10 +2,12 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "base/error_reason.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "control/codec.h"
 #include "control/convergence_stream.h"
+#include "control/list_codec.h"
 #include "control/services.h"
 #include "proto/daxvmm/v1/daxvmm.grpc.pb.h"
 
@@ -14,6 +16,8 @@ namespace {
 
 // How often a list of files is taken anew because the policy changed meanwhile.
 constexpr int kListAttempts = 8;
+// Of a policy that is only tried.
+constexpr size_t kPreviewedFiles = 100;
 
 class DaxPolicyService final : public v1::DaxPolicyService::CallbackService {
  public:
@@ -34,6 +38,7 @@ class DaxPolicyService final : public v1::DaxPolicyService::CallbackService {
                        [this, request, response](const Caller& caller) -> absl::Status {
                          ASSIGN_OR_RETURN(SetPolicyCommand command, DecodeSetPolicy(*request));
                          command.options.requester = caller.who;
+                         if (command.validate_only) return Preview(command, response);
                          return Changed(controller()->SetPolicy(command.policy, command.options), response);
                        });
   }
@@ -42,7 +47,7 @@ class DaxPolicyService final : public v1::DaxPolicyService::CallbackService {
                                               const v1::ListPolicyHistoryRequest* request,
                                               v1::ListPolicyHistoryResponse* response) override {
     return AnswerNow(parts_, context, {"ListPolicyHistory", Role::kReadOnly}, [&](const Caller&) {
-      EncodeHistory(controller()->PolicyHistory(), response);
+      EncodeHistory(controller()->PolicyHistory(), request->limit(), response);
       return absl::OkStatus();
     });
   }
@@ -95,8 +100,22 @@ class DaxPolicyService final : public v1::DaxPolicyService::CallbackService {
     if (!change.ok()) return change.status();
     LOG(kInfo) << "control: policy generation " << change->generation << " is in force";
     parts_.hub->CountSoon();
-    response->set_generation(change->generation);
-    EncodeBound(*change, response->mutable_bound());
+    EncodeChange(*change, response);
+    return absl::OkStatus();
+  }
+
+  template <typename Response>
+  static void EncodeChange(const PolicyChange& change, Response* response) {
+    response->set_generation(change.generation);
+    response->set_etag(change.etag);
+    EncodeBound(change, response->mutable_bound());
+  }
+
+  absl::Status Preview(const SetPolicyCommand& command, v1::SetPolicyResponse* response) {
+    ASSIGN_OR_RETURN(const PolicyPreview preview,
+                     controller()->PreviewPolicy(command.policy, command.options, kPreviewedFiles));
+    EncodeChange(preview.in_force, response);
+    EncodeEffect(preview, response->mutable_effect());
     return absl::OkStatus();
   }
 
@@ -110,16 +129,16 @@ class DaxPolicyService final : public v1::DaxPolicyService::CallbackService {
   }
 
   absl::Status List(const v1::ListFilesRequest& request, v1::ListFilesResponse* response) {
-    const auto share = DecodeShare(request.share());
-    if (!share.ok()) return share.status();
+    ASSIGN_OR_RETURN(const ListFilesCommand command, DecodeListFiles(request));
     // The decisions are those of one generation only if it was in force before and after.
     for (int attempt = 0; attempt < kListAttempts; ++attempt) {
       const uint64_t generation = controller()->GetPolicy().generation;
-      const auto files = controller()->ListFiles(*share);
-      if (!files.ok()) return files.status();
-      if (controller()->GetPolicy().generation == generation) return EncodeFiles(*files, generation, response);
+      ASSIGN_OR_RETURN(const FilePage page, controller()->QueryFiles(command.query));
+      if (controller()->GetPolicy().generation != generation) continue;
+      EncodeFilePage(page, generation, command, response);
+      return absl::OkStatus();
     }
-    return absl::AbortedError("the policy keeps changing; try again");
+    return WithReason(absl::AbortedError("the policy keeps changing; try again"), "POLICY_KEEPS_CHANGING");
   }
 
   const ServiceParts parts_;

@@ -21,7 +21,7 @@ namespace {
 // Only reflection uses gRPC's synchronous threads; each of its streams occupies one while it lasts.
 constexpr int kMaxSyncThreads = 8;
 // How often certificates are looked at for a change.
-constexpr unsigned kCertificateSeconds = 10;
+constexpr unsigned kCertificateSeconds = 5;
 // gRPC's own defaults, said here since much hangs on them: a client that pings more often without any data is told to
 // calm down and hung up on.
 constexpr int kMinPingIntervalMs = 300'000;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "control/tls_files.h"
 
 namespace daxvmm::control {
 namespace {
@@ -21,6 +22,7 @@ Principals::Principals(const ServerParts& parts)
     : parts_(parts), limits_(parts.limits), connections_(parts.limits.stalled) {}
 
 absl::Status Principals::StartTls(const TlsFiles& files, const std::vector<AllowRule>& rules) {
+  RETURN_IF_ERROR(CheckTlsFiles(files));
   ASSIGN_OR_RETURN(tcp_, PrincipalServer::Start(parts_, std::make_unique<CallGate>(rules, BudgetOf(limits_)),
                                                 TlsCredentials(files)));
   return absl::OkStatus();
@@ -92,19 +94,20 @@ absl::Status Principals::TakeTcp(UniqueFd connection) {
   return HandOver(tcp_.get(), std::move(connection), kTcpOwner, /*privileged=*/false);
 }
 
-bool Principals::CutAbusive(Clock::time_point now) {
-  bool any = false;
+void Principals::CutAbusive(Clock::time_point now) {
+  const std::vector<uint64_t> flooding = connections_.CutFlooding();
   for (Principal& principal : principals_) {
     CallBudget* const budget = principal.server->gate().budget();
-    if (!budget->abusive()) continue;
-    any = true;
+    const bool floods = std::find(flooding.begin(), flooding.end(), principal.id) != flooding.end();
+    if (!floods && !budget->abusive()) continue;
     principal.banned_until = now + limits_.banned_for;
-    LOG_LIMITED(kWarning) << "control: cut the connections of uid " << principal.uid
-                          << ", which makes calls only to be refused, or without their request";
+    if (!floods) {
+      LOG_LIMITED(kWarning) << "control: cut the connections of uid " << principal.uid
+                            << ", which makes calls only to be refused, or without their request";
+    }
     connections_.Cut(principal.id);
     budget->Forgive();
   }
-  return any;
 }
 
 void Principals::Stop(std::chrono::system_clock::time_point deadline) {

@@ -33,8 +33,9 @@ class Principals {
   absl::Status Prepare(uid_t uid, Role role);
 
   ConnectionTable& connections() { return connections_; }
-  // Cuts the connections of those who misuse them; true if there were any.
-  bool CutAbusive(Clock::time_point now);
+  // Cuts the connections of those who misuse them, and lets such a user have none for a while. To be called four times
+  // a second while there are connections.
+  void CutAbusive(Clock::time_point now);
   // Calls that run longer than `deadline` are cancelled; no thread runs a service's method afterwards.
   void Stop(std::chrono::system_clock::time_point deadline);
 

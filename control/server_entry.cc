@@ -11,6 +11,7 @@
 #include "control/policy_text.h"
 #include "control/saved_policy_codec.h"
 #include "control/server_abi.h"
+#include "control/tls_files.h"
 
 namespace daxvmm::control {
 namespace {
@@ -38,7 +39,7 @@ extern "C" __attribute__((visibility("default"))) int daxvmm_control_start(
     return code;
   ForwardLog(args->log, args->log_level);
   gpr_set_log_function(&ForwardGrpcLine);
-  auto server = ControlServer::Start(args->controller, args->listen_fd);
+  auto server = ControlServer::Start(args->controller, *args->options);
   if (!server.ok()) return FailWith(server.status(), error, error_size);
   handle->server = server->release();
   handle->stop = &Stop;
@@ -79,4 +80,13 @@ extern "C" __attribute__((visibility("default"))) int daxvmm_control_decode_stat
   if (!decoded.ok()) return FailWith(decoded.status(), error, error_size);
   *state = *std::move(decoded);
   return 0;
+}
+
+extern "C" __attribute__((visibility("default"))) int daxvmm_control_check_tls(
+    const daxvmm::control::daxvmm_control_check_args* args, char* error, size_t error_size) {
+  using namespace daxvmm::control;  // NOLINT(google-build-using-namespace): a C function has no namespace of its own
+  if (const int code = CheckBuild(*args, kServerAbiVersion, kServerAbiLayout, error, error_size); code != 0)
+    return code;
+  const absl::Status status = CheckTlsFiles(*args->tls);
+  return status.ok() ? 0 : FailWith(status, error, error_size);
 }

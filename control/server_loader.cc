@@ -49,7 +49,8 @@ class LoadedStateCodec final : public StateCodec {
 
 absl::StatusOr<std::string> LocateControlLibrary(const std::string& option) { return LocateLibrary(kLibrary, option); }
 
-absl::StatusOr<LoadedControlServer> LoadedControlServer::Start(Controller* controller, int listen_fd,
+absl::StatusOr<LoadedControlServer> LoadedControlServer::Start(Controller* controller,
+                                                               const ControlServerOptions& options,
                                                                const std::string& library_path) {
   ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(kLibrary, library_path, kServerStartSymbol));
   const auto start = reinterpret_cast<daxvmm_control_start_fn>(symbol);
@@ -58,7 +59,7 @@ absl::StatusOr<LoadedControlServer> LoadedControlServer::Start(Controller* contr
       .log_level = static_cast<uint32_t>(GetLogLevel()),
       .layout = kServerAbiLayout,
       .controller = controller,
-      .listen_fd = listen_fd,
+      .options = &options,
       .log = &TakeLibraryLine,
   };
   daxvmm_control_handle handle{};
@@ -69,6 +70,15 @@ absl::StatusOr<LoadedControlServer> LoadedControlServer::Start(Controller* contr
                         absl::StrCat("control library ", library_path, ": ", error));
   }
   return LoadedControlServer(LibraryHandle(handle));
+}
+
+absl::Status CheckTlsFilesByLibrary(const TlsFiles& files, const std::string& library_path) {
+  ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(kLibrary, library_path, kCheckTlsSymbol));
+  const daxvmm_control_check_args args = {
+      .abi_version = kServerAbiVersion, .reserved = 0, .layout = kServerAbiLayout, .tls = &files};
+  char error[1024] = "";
+  const int code = reinterpret_cast<daxvmm_control_check_tls_fn>(symbol)(&args, error, sizeof(error));
+  return code == 0 ? absl::OkStatus() : absl::Status(static_cast<absl::StatusCode>(code), error);
 }
 
 absl::StatusOr<PolicyParser> PolicyParser::Load(const std::string& library_path) {

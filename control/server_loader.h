@@ -16,6 +16,7 @@
 #include "control/library.h"
 #include "control/saved_policy.h"
 #include "control/server_abi.h"
+#include "control/server_options.h"
 
 namespace daxvmm::control {
 
@@ -31,10 +32,15 @@ absl::StatusOr<std::string> LocateControlLibrary(const std::string& option = "")
 class [[nodiscard]] LoadedControlServer {
  public:
   // Takes some 15 ms of which most is loading, so it is called once the guest runs. `controller` must outlive the
-  // server. `listen_fd` is a ControlSocket's; it is duplicated. The library's log lines and level are this process's.
+  // server. The sockets of `options` are duplicated. The library's log lines and level are this process's.
   // FAILED_PRECONDITION for a library of another build, UNAVAILABLE if it cannot be loaded.
-  static absl::StatusOr<LoadedControlServer> Start(Controller* controller, int listen_fd,
+  static absl::StatusOr<LoadedControlServer> Start(Controller* controller, const ControlServerOptions& options,
                                                    const std::string& library_path);
+  // On a Unix socket alone, for this process's user and root.
+  static absl::StatusOr<LoadedControlServer> Start(Controller* controller, int listen_fd,
+                                                   const std::string& library_path) {
+    return Start(controller, ControlServerOptions{.unix_listener = listen_fd}, library_path);
+  }
 
   // Destruction stops the server: no thread calls the controller afterwards. The library stays loaded, since gRPC keeps
   // threads.
@@ -44,6 +50,10 @@ class [[nodiscard]] LoadedControlServer {
 
   LibraryHandle handle_;
 };
+
+// Whether a server could use these files, told before the guest runs. INVALID_ARGUMENT in one line that begins with the
+// flag at fault; else as LoadedControlServer::Start. Takes some 15 ms of which most is loading.
+absl::Status CheckTlsFilesByLibrary(const TlsFiles& files, const std::string& library_path);
 
 // Reads policy files, with the same library: it has the contract's two text forms. Copyable.
 class PolicyParser {

@@ -34,11 +34,12 @@ struct ControlLimits {
   // Calls of a principal, of whatever kind: a burst, and then so many a second.
   double calls_per_second = 2000;
   double call_burst = 2000;
-  // A principal that had so many refused for that within a second loses its connections, and gets none for a while.
+  // A principal that had so many refused for that within a second loses its connections, and gets none for a while. So
+  // does one that keeps more than 4 KiB waiting to be read for a whole second.
   uint64_t refusals_per_second = 10000;
   // The same for one that begins so many calls without ever sending their request, or resets them at once.
   int64_t calls_without_request = 1024;
-  std::chrono::milliseconds banned_for{1000};
+  std::chrono::milliseconds banned_for{2000};
 
   // No further call of a principal is answered while so many bytes of answers wait to be read by it.
   int64_t answer_bytes = 8 << 20;

@@ -16,6 +16,7 @@
 #include "control/controller.h"
 #include "control/convergence_hub.h"
 #include "control/log_streams.h"
+#include "control/window_hub.h"
 
 namespace daxvmm::control {
 
@@ -24,6 +25,7 @@ struct ServiceParts {
   Controller* controller = nullptr;
   ConvergenceHub* hub = nullptr;
   LogStreams* streams = nullptr;
+  WindowHub* windows = nullptr;
   CallThread* calls = nullptr;
   CallGate* gate = nullptr;
   CallCounts* counts = nullptr;  // of all calls, as they end; may be null

@@ -1,6 +1,8 @@
 #include "base/status.h"
-#include "control/codec.h"
+#include "control/field_codec.h"
 #include "control/services.h"
+#include "control/window_codec.h"
+#include "control/window_stream.h"
 #include "proto/daxvmm/v1/daxvmm.grpc.pb.h"
 
 namespace daxvmm::control {
@@ -18,6 +20,24 @@ class DaxWindowService final : public v1::DaxWindowService::CallbackService {
       EncodeWindows(windows, response);
       return absl::OkStatus();
     });
+  }
+
+  // A window may have as many mappings as it has pages, and a path may be looked for among all live files.
+  grpc::ServerUnaryReactor* ListMappings(grpc::CallbackServerContext* context, const v1::ListMappingsRequest* request,
+                                         v1::ListMappingsResponse* response) override {
+    return AnswerLater(parts_, context, {"ListMappings", Role::kReadOnly},
+                       [this, request, response](const Caller&) -> absl::Status {
+                         ASSIGN_OR_RETURN(const ListMappingsCommand command, DecodeListMappings(*request));
+                         ASSIGN_OR_RETURN(const MappingPage page, parts_.controller->QueryMappings(command.query));
+                         EncodeMappingPage(page, command, response);
+                         return absl::OkStatus();
+                       });
+  }
+
+  grpc::ServerWriteReactor<v1::WatchWindowResponse>* WatchWindow(grpc::CallbackServerContext* context,
+                                                                 const v1::WatchWindowRequest* request) override {
+    return WindowStream::Start(parts_.windows, *parts_.controller,
+                               parts_.gate->Admit(*context, "WatchWindow", Role::kReadOnly).status(), *request);
   }
 
  private:

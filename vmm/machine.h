@@ -90,12 +90,13 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   std::vector<dax::PolicyHistoryEntry> PolicyHistory() const override;
   absl::StatusOr<control::Explanation> Explain(const control::FileRef& file) const override;
   absl::StatusOr<std::vector<control::LiveFile>> ListFiles(const std::string& share_tag) const override;
+  absl::StatusOr<control::FilePage> QueryFiles(const control::FileQuery& query) const override;
   absl::StatusOr<control::ConvergenceCounts> GetConvergence(const std::string& share_tag) const override;
   absl::StatusOr<std::vector<control::WindowUse>> GetWindows(const std::string& share_tag) const override;
   absl::StatusOr<control::PolicyPreview> PreviewPolicy(const dax::Policy& policy,
                                                        const control::PolicySetOptions& options,
                                                        size_t limit) const override;
-  absl::StatusOr<std::vector<control::WindowMapping>> ListMappings(const std::string& share_tag) const override;
+  absl::StatusOr<control::MappingPage> QueryMappings(const control::MappingQuery& query) const override;
   control::MachineInfo GetMachine() const override;
   absl::Status StartMachine() override;
   absl::Status PauseMachine() override;
@@ -131,6 +132,7 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   // The shares of a tag, or all for an empty one; NOT_FOUND for an unknown one.
   absl::StatusOr<std::vector<const Share*>> SelectShares(const std::string& tag) const;
   control::WindowUse UseOf(const Share& share) const;
+  static dax::PolicyStore::SetOptions ToStore(const control::PolicySetOptions& options);
   // With the bound that the shares' time-outs set.
   absl::StatusOr<control::PolicyChange> ToChange(const absl::StatusOr<uint64_t>& generation) const;
 

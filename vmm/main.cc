@@ -18,16 +18,17 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "base/service_notify.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "base/version.h"
-#include "control/control_socket.h"
 #include "control/metrics/endpoint.h"
 #include "control/metrics/loader.h"
 #include "control/policy_file.h"
 #include "control/policy_file_watch.h"
 #include "control/server_loader.h"
 #include "vmm/console.h"
+#include "vmm/control_options.h"
 #include "vmm/machine.h"
 #include "vmm/run_options.h"
 #include "vmm/terminal.h"
@@ -108,13 +109,20 @@ absl::StatusOr<Metrics> BindMetrics(const control::MetricsEndpoint& endpoint) {
   return Metrics{std::move(socket), *std::move(library)};
 }
 
+// The service manager, where there is one.
+void Notify(absl::string_view state) {
+  if (const absl::Status sent = NotifyServiceManager(state); !sent.ok()) {
+    LOG(kWarning) << std::string(sent.message());
+  }
+}
+
 // Runs a machine to its end on the main thread.
 class Runner {
  public:
   Runner(const RunOptions& options, Machine* machine, RawTerminal* terminal, UniqueFd signals)
       : options_(options), machine_(machine), terminal_(terminal), signals_(std::move(signals)) {}
 
-  absl::Status Run(std::optional<control::ControlSocket>* socket, const std::string& control_library,
+  absl::Status Run(const ControlSockets& sockets, const std::string& control_library,
                    const std::optional<Metrics>& metrics) {
     RETURN_IF_ERROR(machine_->Start());
     std::optional<control::LoadedControlServer> server;
@@ -127,14 +135,15 @@ class Runner {
       if (machine_->end().has_value()) return absl::OkStatus();
       if ((fds[1].revents & POLLIN) != 0) TakeSignal();
       if ((fds[2].revents & POLLIN) != 0 && machine_->first_entry_event().Drain()) {
-        if (socket->has_value()) {
-          ASSIGN_OR_RETURN(server,
-                           control::LoadedControlServer::Start(machine_, (*socket)->listen_fd(), control_library));
+        if (options_.control.any()) {
+          ASSIGN_OR_RETURN(server, control::LoadedControlServer::Start(
+                                       machine_, ServerOptions(options_.control, sockets), control_library));
         }
         if (metrics.has_value()) {
           ASSIGN_OR_RETURN(metrics_server, control::LoadedMetricsServer::Start(machine_, metrics->socket.listen_fd(),
                                                                                metrics->library));
         }
+        Notify("READY=1");
       }
       if (!give_up_.has_value()) continue;
       const auto now = std::chrono::steady_clock::now();
@@ -172,6 +181,7 @@ class Runner {
       return;
     }
     LOG(kInfo) << name << ": the guest is asked to power off";
+    Notify("STOPPING=1");
     next_press_ = std::chrono::steady_clock::now();
     give_up_ = next_press_ + options_.shutdown_timeout;
   }
@@ -217,11 +227,11 @@ int RunMachine(const RunOptions& options) {
 
   MachineConfig config = options.machine;
   std::string control_library;
-  if (!options.control.empty() || !config.policy_file.empty()) {
+  if (options.control.any() || !config.policy_file.empty()) {
     absl::StatusOr<std::string> library = control::LocateControlLibrary();
     if (!library.ok()) {
       return UsageError(
-          absl::StrCat(options.control.empty() ? "--policy-file: " : "--control: ", library.status().message()));
+          absl::StrCat(!options.control.any() ? "--policy-file: " : "--control: ", library.status().message()));
     }
     control_library = *std::move(library);
   }
@@ -231,12 +241,12 @@ int RunMachine(const RunOptions& options) {
     if (!read.ok()) return UsageError(absl::StrCat("--policy-file: ", read.status().message()));
     policy_file = *std::move(read);
   }
-  std::optional<control::ControlSocket> socket;
-  if (!options.control.empty()) {
-    absl::StatusOr<control::ControlSocket> bound = control::ControlSocket::Bind(options.control);
-    if (!bound.ok()) return UsageError(std::string(bound.status().message()));
-    socket = *std::move(bound);
+  if (!options.control.tcp.empty()) {
+    const absl::Status tls = control::CheckTlsFilesByLibrary(options.control.tls, control_library);
+    if (!tls.ok()) return UsageError(std::string(tls.message()));
   }
+  absl::StatusOr<ControlSockets> sockets = BindControl(options.control);
+  if (!sockets.ok()) return UsageError(std::string(sockets.status().message()));
 
   std::optional<Metrics> metrics;
   if (options.metrics.has_value()) {
@@ -268,8 +278,10 @@ int RunMachine(const RunOptions& options) {
     watch = *std::move(started);
   }
 
+  // A warning, so that it shows by default: with port 0 nobody knows it otherwise.
+  if (sockets->tcp) LOG(kWarning) << "control: listening on " << sockets->tcp->address << " with TLS";
   Runner runner(options, to, &terminal, *std::move(signals));
-  const absl::Status status = runner.Run(&socket, control_library, metrics);
+  const absl::Status status = runner.Run(*sockets, control_library, metrics);
   if (!status.ok()) to->Stop("");
   const std::optional<GuestEnd> end = to->end();
   // A vCPU may be waiting for the console: let it go. Then nothing is added to what the console still has to print.

@@ -26,12 +26,13 @@ class FakeController final : public Controller {
   // Of a file in `files`: one step, and the state that the list has.
   absl::StatusOr<Explanation> Explain(const FileRef& file) const override;
   absl::StatusOr<std::vector<LiveFile>> ListFiles(const std::string& share_tag) const override;
+  absl::StatusOr<FilePage> QueryFiles(const FileQuery& query) const override;
   // What SetCounts said last, with the generation in force.
   absl::StatusOr<ConvergenceCounts> GetConvergence(const std::string& share_tag) const override;
   absl::StatusOr<std::vector<WindowUse>> GetWindows(const std::string& share_tag) const override;
   absl::StatusOr<PolicyPreview> PreviewPolicy(const dax::Policy& policy, const PolicySetOptions& options,
                                               size_t limit) const override;
-  absl::StatusOr<std::vector<WindowMapping>> ListMappings(const std::string& share_tag) const override;
+  absl::StatusOr<MappingPage> QueryMappings(const MappingQuery& query) const override;
   MachineInfo GetMachine() const override;
   absl::Status StartMachine() override;
   absl::Status PauseMachine() override;
@@ -58,7 +59,7 @@ class FakeController final : public Controller {
   std::vector<WindowUse> windows;
   std::vector<WindowMapping> mappings;
   // Answered as they are put; the state moves as the calls say.
-  PolicyPreview preview;
+  PolicyPreview preview;  // but for what is in force, and after the checks of a true change
   MachineInfo machine;
   MetricsSnapshot metrics;
   // As many of the next ListFiles calls see the policy change under them.
@@ -67,6 +68,7 @@ class FakeController final : public Controller {
 
  private:
   absl::Status CheckShare(const std::string& tag) const;
+  absl::StatusOr<PolicyChange> Changed(const absl::StatusOr<uint64_t>& generation) const;
 
   mutable dax::PolicyStore store_{dax::DefaultPolicy(), {.kind = dax::SourceKind::kStart, .detail = "--policy"}};
   mutable Mutex mu_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/status.h"
 #include "devices/virtio_fs/fuse/inode_observer.h"
 
@@ -100,6 +101,13 @@ const Override* CompiledPolicy::OverrideOf(const OfShare* of_share, NodeId node,
   if (!path.has_value()) return nullptr;
   const auto by_path = of_share->by_path.find(*path);
   return by_path != of_share->by_path.end() ? &overrides_[by_path->second] : nullptr;
+}
+
+std::optional<Override> CompiledPolicy::FindOverride(absl::string_view share_tag, NodeId node,
+                                                     const std::optional<std::string>& path) const {
+  const Override* const override = OverrideOf(OverridesOf(share_tag), node, path);
+  if (override == nullptr || (override->expires_at && *override->expires_at <= absl::Now())) return std::nullopt;
+  return *override;
 }
 
 FileClass CompiledPolicy::ClassOf(const Placement& placement) const {

@@ -79,6 +79,10 @@ class CompiledPolicy {
   // The inverse, but for the outcome.
   Decision DecisionOfKind(size_t kind) const;
 
+  // The override that counts for such a file, if it has one that has not run out.
+  std::optional<Override> FindOverride(absl::string_view share_tag, NodeId node,
+                                       const std::optional<std::string>& path) const;
+
   // Whether Classify may ask for the path of some file.
   bool asks_for_paths() const { return rules_->paths().asking().Any() || overrides_paths_; }
   // Whether some outcome, the default's included, is kAdaptive.

@@ -1,10 +1,13 @@
 #include "devices/virtio_fs/dax/policy_store.h"
 
+#include <sys/random.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/error_reason.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "devices/virtio_fs/dax/policy_change_text.h"
@@ -15,6 +18,14 @@ namespace {
 uint64_t NextId() {
   static std::atomic<uint64_t> last{0};
   return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+// As good as unique: two runs of a machine must not take each other's etags for their own.
+uint64_t RandomNonce() {
+  uint64_t nonce = 0;
+  // Cannot fail for so few bytes, but on a kernel that knows no getrandom(2).
+  if (getrandom(&nonce, sizeof(nonce), 0) != sizeof(nonce)) nonce = static_cast<uint64_t>(absl::GetCurrentTimeNanos());
+  return nonce;
 }
 
 bool HasRunOut(const Override& override, absl::Time now) { return override.expires_at && *override.expires_at <= now; }
@@ -30,7 +41,7 @@ std::shared_ptr<const CompiledPolicy> MustCompile(Policy policy, std::vector<Ove
 PolicyStore::PolicyStore(Policy policy, PolicySource source)
     : PolicyStore(PolicyStart{.policy = std::move(policy), .source = std::move(source)}) {}
 
-PolicyStore::PolicyStore(PolicyStart start) : id_(NextId()) {
+PolicyStore::PolicyStore(PolicyStart start) : id_(NextId()), nonce_(RandomNonce()) {
   MutexLock changing(&change_mu_);
   last_used_ = start.last_generation;
   start_file_policy_ = start.file_policy;
@@ -89,15 +100,35 @@ absl::StatusOr<uint64_t> PolicyStore::Set(Policy policy, const SetOptions& optio
   return Finish(PrepareSet(std::move(policy), options), PolicyAction::kSetPolicy, options.source, std::move(wanted));
 }
 
+absl::StatusOr<std::shared_ptr<const PolicySnapshot>> PolicyStore::WouldSet(Policy policy,
+                                                                            const SetOptions& options) const {
+  MutexLock changing(&change_mu_);
+  ASSIGN_OR_RETURN(Next prepared, PrepareSet(std::move(policy), options));
+  auto next = std::make_shared<PolicySnapshot>();
+  next->compiled = std::move(prepared.compiled);
+  next->generation = generation() + 1;
+  next->source = options.source;
+  next->since = absl::Now();
+  return next;
+}
+
+std::string PolicyStore::EtagOf(uint64_t generation) const {
+  return absl::StrCat(absl::Hex(nonce_, absl::kZeroPad16), "-", generation);
+}
+
 absl::StatusOr<PolicyStore::Next> PolicyStore::PrepareSet(Policy policy, const SetOptions& options) const {
   RETURN_IF_ERROR(CheckExpected(options));
   if (options.source.kind == SourceKind::kRequest && !options.force) {
     if (const std::string file = watched_file(); !file.empty()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the policy is the watched file ", file, "'s: change the file"));
+      return WithReason(
+          absl::FailedPreconditionError(absl::StrCat("the policy is the watched file ", file, "'s: change the file")),
+          "POLICY_FILE_WATCHED", {{"file", file}});
     }
   }
   const std::shared_ptr<const CompiledPolicy> old = Get()->compiled;
+  if (!options.parts.rules) policy.rules = old->policy().rules;
+  if (!options.parts.default_outcome) policy.default_outcome = old->policy().default_outcome;
+  if (!options.parts.enforcement) policy.enforcement = old->policy().enforcement;
   ASSIGN_OR_RETURN(auto compiled, CompiledPolicy::Compile(std::move(policy), old->overrides()));
   std::string change = DescribePolicyChange(old->policy(), compiled->policy());
   return Next{PolicyAction::kSetPolicy, std::move(compiled), options.source, std::move(change), options.file_policy};
@@ -166,7 +197,9 @@ absl::StatusOr<PolicyStore::Next> PolicyStore::PrepareClearOverride(const std::s
     change = DescribeOverrideChange(&other, nullptr);
     return true;
   });
-  if (change.empty()) return absl::NotFoundError("there is no override for that file");
+  if (change.empty()) {
+    return WithReason(absl::NotFoundError("there is no override for that file"), "OVERRIDE_NOT_FOUND");
+  }
   ASSIGN_OR_RETURN(auto compiled, old->WithOverrides(std::move(overrides)));
   return Next{PolicyAction::kClearOverride, std::move(compiled), options.source, std::move(change)};
 }
@@ -202,9 +235,17 @@ std::vector<PolicyHistoryEntry> PolicyStore::History() const {
 
 absl::Status PolicyStore::CheckExpected(const SetOptions& options) const {
   const uint64_t in_force = generation();
-  if (!options.expected_generation || *options.expected_generation == in_force) return absl::OkStatus();
-  return absl::AbortedError(absl::StrCat("expected_generation is ", *options.expected_generation, ", but generation ",
-                                         in_force, " is in force"));
+  if (options.expected_generation && *options.expected_generation != in_force) {
+    return WithReason(absl::AbortedError(absl::StrCat("expected_generation is ", *options.expected_generation,
+                                                      ", but generation ", in_force, " is in force")),
+                      "STALE_GENERATION", {{"generation", absl::StrCat(in_force)}});
+  }
+  if (!options.expected_etag.empty() && options.expected_etag != EtagOf(in_force)) {
+    return WithReason(absl::AbortedError(
+                          absl::StrCat("etag: not that of generation ", in_force, ", which is in force; read it anew")),
+                      "STALE_ETAG", {{"generation", absl::StrCat(in_force)}, {"etag", EtagOf(in_force)}});
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<uint64_t> PolicyStore::Finish(absl::StatusOr<Next> next, PolicyAction action, const PolicySource& source,

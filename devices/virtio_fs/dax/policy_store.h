@@ -22,6 +22,13 @@
 
 namespace daxvmm::dax {
 
+// What a change takes of the policy that it brings; the rest stays as it is in force.
+struct PolicyParts {
+  bool rules = true;
+  bool default_outcome = true;
+  bool enforcement = true;
+};
+
 struct PolicySnapshot {
   uint64_t generation = 0;  // 1 for the first, then one more with each change, overrides included
   std::shared_ptr<const CompiledPolicy> compiled;
@@ -67,14 +74,22 @@ class PolicyStore {
     PolicySource source;
     const Policy* file_policy = nullptr;  // as in PolicyRecord; of Set only
     std::optional<uint64_t> expected_generation;
+    std::string expected_etag;  // empty: whichever is in force
     bool force = false;
+    PolicyParts parts;  // of Set
   };
   // Validates, compiles and publishes; the new generation. The overrides stay as they are. INVALID_ARGUMENT as Validate
-  // says; ABORTED if `expected_generation` is given and is not the one in force; FAILED_PRECONDITION if a request would
-  // replace what a watched file says, and does not `force` it; UNAVAILABLE if the recorder could not keep it. The old
-  // policy stays then.
+  // says; ABORTED if `expected_generation` or `expected_etag` is given and is not the one in force; FAILED_PRECONDITION
+  // if a request would replace what a watched file says, and does not `force` it; UNAVAILABLE if the recorder could not
+  // keep it. The old policy stays then.
   absl::StatusOr<uint64_t> Set(Policy policy, const SetOptions& options);
   absl::StatusOr<uint64_t> Set(Policy policy) { return Set(std::move(policy), SetOptions()); }
+
+  // What Set would publish, numbered one after the generation in force; its errors. Changes and records nothing.
+  absl::StatusOr<std::shared_ptr<const PolicySnapshot>> WouldSet(Policy policy, const SetOptions& options) const;
+
+  // Names a generation of this store, and none of any other store, of whichever process. Opaque.
+  std::string EtagOf(uint64_t generation) const;
 
   // While not empty, that file is the source of truth: see Set. "" takes it back.
   void SetWatchedFile(std::string path);
@@ -121,7 +136,8 @@ class PolicyStore {
   absl::Status Record(const PolicySnapshot& next, const Policy* file_policy,
                       const std::vector<PolicyHistoryEntry>& history) ABSL_EXCLUSIVE_LOCKS_REQUIRED(change_mu_);
 
-  const uint64_t id_;  // of no other store, before or after
+  const uint64_t id_;     // of no other store, before or after
+  const uint64_t nonce_;  // random, for EtagOf
   // Held across a whole change, compiling included; taken before mu_.
   mutable Mutex change_mu_;
   PolicyRecorder* recorder_ ABSL_GUARDED_BY(change_mu_) = nullptr;

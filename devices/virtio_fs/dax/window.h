@@ -3,6 +3,7 @@
 #ifndef DAXVMM_DEVICES_VIRTIO_FS_DAX_WINDOW_H_
 #define DAXVMM_DEVICES_VIRTIO_FS_DAX_WINDOW_H_
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -37,6 +38,14 @@ struct WindowOptions {
   // Called under the window's lock, on any thread.
   WindowClock clock = [] { return std::chrono::steady_clock::now(); };
 };
+
+// With fewer of its ranges free than this a Linux guest takes ranges away from files that do not use them, in the
+// background (FUSE_DAX_RECLAIM_THRESHOLD in fs/fuse/dax.c, 6.1).
+inline constexpr uint64_t kReclaimPercent = 20;
+constexpr uint64_t ReclaimThreshold(uint64_t chunks) {
+  const uint64_t share = chunks / 100 * kReclaimPercent + chunks % 100 * kReclaimPercent / 100;
+  return chunks == 0 ? 0 : std::max<uint64_t>(share, 1);
+}
 
 // What the caller of Setup knows besides the request.
 struct SetupContext {
