@@ -18,7 +18,7 @@
 namespace daxvmm::control {
 
 // To be raised with any change of this file or of control/controller.h.
-inline constexpr uint32_t kServerAbiVersion = 5;
+inline constexpr uint32_t kServerAbiVersion = 6;
 
 // Changes with most changes of the structs that cross, should somebody forget the version.
 inline constexpr uint64_t kServerAbiLayout =
