@@ -27,8 +27,9 @@ TEST(CallGateTest, DenialsAreAudited) {
   EXPECT_TRUE(gate.Admit(context, "GetPolicy", Role::kReadOnly).ok());
   EXPECT_THAT(audit.lines, ElementsAre());
   EXPECT_EQ(gate.Admit(context, "SetPolicy", Role::kOperator).status().code(), absl::StatusCode::kPermissionDenied);
-  EXPECT_THAT(audit.lines,
-              ElementsAre("SetPolicy request uid 7: PERMISSION_DENIED: SetPolicy is for operators; uid 7 is read-only"));
+  EXPECT_THAT(
+      audit.lines,
+      ElementsAre("SetPolicy request uid 7: PERMISSION_DENIED: SetPolicy is for operators; uid 7 is read-only"));
 }
 
 TEST(CallGateTest, NobodyHasToAudit) {

@@ -23,24 +23,8 @@ constexpr size_t kMaxShownPath = 64;  // of a mask, in an error
 constexpr absl::Duration kMinInterval = absl::Milliseconds(100);
 constexpr absl::Duration kMaxInterval = absl::Seconds(60);
 
-v1::PolicySource::Kind EncodeKind(dax::SourceKind kind) {
-  switch (kind) {
-    case dax::SourceKind::kStart:
-      return v1::PolicySource::KIND_START;
-    case dax::SourceKind::kFile:
-      return v1::PolicySource::KIND_FILE;
-    case dax::SourceKind::kRequest:
-      return v1::PolicySource::KIND_REQUEST;
-    case dax::SourceKind::kExpiry:
-      return v1::PolicySource::KIND_EXPIRY;
-    case dax::SourceKind::kState:
-      return v1::PolicySource::KIND_STATE;
-  }
-  return v1::PolicySource::KIND_UNSPECIFIED;
-}
-
 void EncodeSource(const dax::PolicySource& source, absl::Time since, v1::PolicySource* message) {
-  message->set_kind(EncodeKind(source.kind));
+  message->set_kind(EncodeSourceKind(source.kind));
   message->set_detail(EscapeNonUtf8(source.detail));
   EncodeTime(since, message->mutable_effective_time());
 }

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/time/clock.h"
@@ -192,6 +193,8 @@ TEST(ConnectionTableTest, CutsAPeerThatSendsFasterThanItIsRead) {
 class ControlLimitsTest : public ControlServerTest {
  protected:
   void Restart(const ControlLimits& limits) {
+    // Answered, so that its connection is not left for the next server to accept.
+    ASSERT_TRUE(client_->GetPolicy().ok());
     client_.reset();
     server_.reset();
     auto server = ControlServer::Start(&controller_, {.unix_listener = socket_->listen_fd(), .limits = limits});
@@ -335,10 +338,15 @@ TEST(ControlServerNice, GrpcGivesWayButNotWhoTakesTheMachinesLocks) {
   options.limits.nice = 7;
   auto server = ControlServer::Start(&controller, options);
   ASSERT_TRUE(server.ok()) << server.status();
-  const auto values = NiceValues();
-  const auto of = [&values](const std::string& name) {
-    const auto found = values.find(name);
-    return found == values.end() ? -100 : found->second;
+  // A thread gives itself its name, once it runs.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  const auto of = [deadline](const std::string& name) {
+    for (;;) {
+      const auto values = NiceValues();
+      if (const auto found = values.find(name); found != values.end()) return found->second;
+      if (std::chrono::steady_clock::now() > deadline) return -100;
+      std::this_thread::yield();
+    }
   };
   const int own = getpriority(PRIO_PROCESS, 0);
   EXPECT_EQ(of("control-accept"), 7);

@@ -70,6 +70,22 @@ absl::StatusOr<std::string> DecodePath(const std::string& path, absl::string_vie
   return bytes;
 }
 
+v1::PolicySource::Kind EncodeSourceKind(dax::SourceKind kind) {
+  switch (kind) {
+    case dax::SourceKind::kStart:
+      return v1::PolicySource::KIND_START;
+    case dax::SourceKind::kFile:
+      return v1::PolicySource::KIND_FILE;
+    case dax::SourceKind::kRequest:
+      return v1::PolicySource::KIND_REQUEST;
+    case dax::SourceKind::kExpiry:
+      return v1::PolicySource::KIND_EXPIRY;
+    case dax::SourceKind::kState:
+      return v1::PolicySource::KIND_STATE;
+  }
+  return v1::PolicySource::KIND_UNSPECIFIED;
+}
+
 v1::Convergence EncodeConvergence(Convergence convergence) {
   switch (convergence) {
     case Convergence::kConverged:

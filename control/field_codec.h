@@ -36,6 +36,7 @@ absl::StatusOr<std::string> DecodeShare(const std::string& share);
 // Path text of a file; INVALID_ARGUMENT for an empty one, or one that is too long.
 absl::StatusOr<std::string> DecodePath(const std::string& path, absl::string_view field);
 
+v1::PolicySource::Kind EncodeSourceKind(dax::SourceKind kind);
 v1::Convergence EncodeConvergence(Convergence convergence);
 v1::MountMode EncodeMountMode(MountMode mode);
 

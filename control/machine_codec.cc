@@ -1,26 +1,17 @@
 #include "control/machine_codec.h"
 
-#include <google/protobuf/util/time_util.h>
 #include <unistd.h>
 
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
 #include "base/version.h"
+#include "control/field_codec.h"
 #include "control/text.h"
 
 namespace daxvmm::control {
 namespace {
-
-absl::Status BadField(const std::string& field, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat(field, ": ", what));
-}
-
-// Of this machine's own times, which all are within the range of a Timestamp.
-void EncodeTime(absl::Time time, google::protobuf::Timestamp* message) {
-  const int64_t nanoseconds = absl::ToUnixNanos(time);
-  *message = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(nanoseconds);
-}
 
 v1::Machine::State EncodeState(MachineState state) {
   switch (state) {
@@ -38,20 +29,6 @@ v1::Machine::State EncodeState(MachineState state) {
   return v1::Machine::STATE_UNSPECIFIED;
 }
 
-v1::MountMode EncodeMode(MountMode mode) {
-  switch (mode) {
-    case MountMode::kNotMounted:
-      return v1::MOUNT_MODE_NOT_MOUNTED;
-    case MountMode::kNever:
-      return v1::MOUNT_MODE_NEVER;
-    case MountMode::kAlways:
-      return v1::MOUNT_MODE_ALWAYS;
-    case MountMode::kPerFile:
-      return v1::MOUNT_MODE_PER_FILE;
-  }
-  return v1::MOUNT_MODE_UNSPECIFIED;
-}
-
 }  // namespace
 
 absl::StatusOr<ShutdownOptions> DecodeShutdown(const v1::ShutdownMachineRequest& message) {
@@ -59,16 +36,8 @@ absl::StatusOr<ShutdownOptions> DecodeShutdown(const v1::ShutdownMachineRequest&
   options.force = message.force();
   if (!message.has_timeout()) return options;
   if (message.force()) return BadField("timeout", "excludes force");
-  const google::protobuf::Duration& timeout = message.timeout();
-  constexpr int kNanosPerSecond = 1'000'000'000;
-  const bool well_formed =
-      timeout.nanos() > -kNanosPerSecond && timeout.nanos() < kNanosPerSecond &&
-      (timeout.seconds() == 0 || timeout.nanos() == 0 || (timeout.seconds() < 0) == (timeout.nanos() < 0));
-  if (!well_formed) return BadField("timeout", "is no valid duration");
-  options.timeout = absl::Seconds(timeout.seconds()) + absl::Nanoseconds(timeout.nanos());
-  if (*options.timeout < absl::ZeroDuration() || *options.timeout > kMaxShutdownTimeout) {
-    return BadField("timeout", "must be 0 to 86400 s");
-  }
+  ASSIGN_OR_RETURN(options.timeout, DecodeDuration(message.timeout(), "timeout"));
+  if (*options.timeout > kMaxShutdownTimeout) return BadField("timeout", "must be 0 to 86400 s");
   return options;
 }
 
@@ -104,7 +73,7 @@ void EncodeMachine(const MachineInfo& machine, v1::Machine* message) {
     out->set_path(ToPathText(share.path));
     out->set_read_only(share.read_only);
     out->set_window_bytes(share.window.raw());
-    out->set_mount_mode(EncodeMode(share.mount_mode));
+    out->set_mount_mode(EncodeMountMode(share.mount_mode));
   }
   EncodeTime(machine.created, message->mutable_create_time());
   if (machine.started) EncodeTime(*machine.started, message->mutable_start_time());

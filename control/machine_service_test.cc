@@ -118,12 +118,12 @@ TEST_F(MachineServiceTest, TimeoutsOfAShutdownAreChecked) {
   v1::ShutdownMachineRequest both = ShutdownIn(1);
   both.set_force(true);
   const std::pair<v1::ShutdownMachineRequest, const char*> wrong[] = {
-      {ShutdownIn(-1), "timeout: must be 0 to 86400 s"},
-      {ShutdownIn(0, -1), "timeout: must be 0 to 86400 s"},
+      {ShutdownIn(-1), "timeout: not a duration from 0 s up"},
+      {ShutdownIn(0, -1), "timeout: not a duration from 0 s up"},
       {ShutdownIn(86400, 1), "timeout: must be 0 to 86400 s"},
-      {ShutdownIn(int64_t{1} << 62), "timeout: must be 0 to 86400 s"},
-      {ShutdownIn(1, -1), "timeout: is no valid duration"},
-      {ShutdownIn(1, 1'000'000'000), "timeout: is no valid duration"},
+      {ShutdownIn(int64_t{1} << 62), "timeout: not a duration from 0 s up"},
+      {ShutdownIn(1, -1), "timeout: not a duration from 0 s up"},
+      {ShutdownIn(1, 1'000'000'000), "timeout: not a duration from 0 s up"},
       {both, "timeout: excludes force"},
   };
   for (const auto& [request, message] : wrong) {

@@ -3,12 +3,12 @@
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
-#include <algorithm>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "control/field_codec.h"
 #include "control/policy_codec.h"
 #include "control/text.h"
 #include "devices/virtio_fs/dax/policy_store.h"
@@ -22,15 +22,8 @@ namespace state_v1 = ::daxvmm::state::v1;
 // The schema is four deep.
 constexpr int kMaxTextDepth = 16;
 constexpr size_t kMaxWhat = 400;
-// The ranges of google.protobuf.Timestamp.
-constexpr int64_t kMinSeconds = -62'135'596'800;
-constexpr int64_t kMaxSeconds = 253'402'300'799;
 // So far from the end that counting on never gets there.
 constexpr uint64_t kMaxGeneration = uint64_t{1} << 62;
-
-absl::Status Wrong(absl::string_view field, absl::string_view why) {
-  return absl::InvalidArgumentError(absl::StrCat(field, ": ", why));
-}
 
 // One line, whatever the text has in it.
 absl::Status WrongText(int line, absl::string_view what) {
@@ -56,37 +49,6 @@ class FirstError final : public google::protobuf::io::ErrorCollector {
   absl::Status status_;
 };
 
-void EncodeTime(absl::Time time, google::protobuf::Timestamp* message) {
-  time = std::clamp(time, absl::FromUnixSeconds(kMinSeconds), absl::FromUnixSeconds(kMaxSeconds));
-  const int64_t seconds = absl::ToUnixSeconds(time);  // rounds down
-  message->set_seconds(seconds);
-  message->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
-}
-
-absl::StatusOr<absl::Time> DecodeTime(const google::protobuf::Timestamp& message, absl::string_view field) {
-  if (message.seconds() < kMinSeconds || message.seconds() > kMaxSeconds || message.nanos() < 0 ||
-      message.nanos() > 999'999'999) {
-    return Wrong(field, "not a time of the years 1 to 9999");
-  }
-  return absl::FromUnixSeconds(message.seconds()) + absl::Nanoseconds(message.nanos());
-}
-
-daxvmm::v1::PolicySource::Kind EncodeKind(dax::SourceKind kind) {
-  switch (kind) {
-    case dax::SourceKind::kStart:
-      return v1::PolicySource::KIND_START;
-    case dax::SourceKind::kFile:
-      return v1::PolicySource::KIND_FILE;
-    case dax::SourceKind::kRequest:
-      return v1::PolicySource::KIND_REQUEST;
-    case dax::SourceKind::kExpiry:
-      return v1::PolicySource::KIND_EXPIRY;
-    case dax::SourceKind::kState:
-      return v1::PolicySource::KIND_STATE;
-  }
-  return v1::PolicySource::KIND_UNSPECIFIED;
-}
-
 absl::StatusOr<dax::SourceKind> DecodeKind(daxvmm::v1::PolicySource::Kind kind, absl::string_view field) {
   switch (kind) {
     case v1::PolicySource::KIND_START:
@@ -100,7 +62,7 @@ absl::StatusOr<dax::SourceKind> DecodeKind(daxvmm::v1::PolicySource::Kind kind, 
     case v1::PolicySource::KIND_STATE:
       return dax::SourceKind::kState;
     default:
-      return Wrong(field, absl::StrCat("the value ", static_cast<int>(kind), " is not known"));
+      return BadField(field, absl::StrCat("the value ", static_cast<int>(kind), " is not known"));
   }
 }
 
@@ -127,7 +89,7 @@ absl::StatusOr<dax::Override> DecodeOverride(const state_v1::Override& message, 
       override.file = NodeId(message.node_id());
       break;
     case state_v1::Override::FILE_NOT_SET:
-      return Wrong(field, "path or node_id is needed");
+      return BadField(field, "path or node_id is needed");
   }
   override.dax = message.dax();
   if (message.has_expire_time()) {
@@ -142,7 +104,7 @@ absl::StatusOr<dax::Override> DecodeOverride(const state_v1::Override& message, 
 
 void EncodeEntry(const dax::PolicyHistoryEntry& entry, state_v1::Generation* message) {
   message->set_generation(entry.generation);
-  message->set_kind(EncodeKind(entry.source.kind));
+  message->set_kind(EncodeSourceKind(entry.source.kind));
   message->set_detail(entry.source.detail);
   EncodeTime(entry.since, message->mutable_effective_time());
   message->set_summary(entry.summary);
@@ -163,18 +125,18 @@ absl::StatusOr<dax::PolicyHistoryEntry> DecodeEntry(const state_v1::Generation& 
 // The history counts up to the generation in force.
 absl::Status DecodeHistory(const state_v1::State& message, SavedPolicy* state) {
   if (static_cast<size_t>(message.history_size()) > dax::PolicyStore::kMaxHistory) {
-    return Wrong("history", "too many generations");
+    return BadField("history", "too many generations");
   }
   for (int i = 0; i < message.history_size(); ++i) {
     const std::string field = absl::StrCat("history[", i, "]");
     ASSIGN_OR_RETURN(dax::PolicyHistoryEntry entry, DecodeEntry(message.history(i), field));
     if (entry.generation == 0 || (i > 0 && entry.generation <= state->history.back().generation)) {
-      return Wrong(field + ".generation", "does not count up");
+      return BadField(field + ".generation", "does not count up");
     }
     state->history.push_back(std::move(entry));
   }
   if (state->history.empty() || state->history.back().generation != state->generation) {
-    return Wrong("history", "does not end with the generation in force");
+    return BadField("history", "does not end with the generation in force");
   }
   return absl::OkStatus();
 }
@@ -182,19 +144,19 @@ absl::Status DecodeHistory(const state_v1::State& message, SavedPolicy* state) {
 absl::StatusOr<SavedPolicy> DecodeState(const state_v1::State& message) {
   SavedPolicy state;
   state.generation = message.generation();
-  if (state.generation == 0 || state.generation > kMaxGeneration) return Wrong("generation", "not a number of one");
+  if (state.generation == 0 || state.generation > kMaxGeneration) return BadField("generation", "not a number of one");
   ASSIGN_OR_RETURN(state.policy, DecodePolicy(message.policy(), "policy"));
   if (message.has_file_policy()) {
     ASSIGN_OR_RETURN(state.file_policy, DecodePolicy(message.file_policy(), "file_policy"));
   }
   // Before anything is allocated for them.
-  if (static_cast<size_t>(message.overrides_size()) > dax::kMaxOverrides) return Wrong("overrides", "too many");
+  if (static_cast<size_t>(message.overrides_size()) > dax::kMaxOverrides) return BadField("overrides", "too many");
   for (int i = 0; i < message.overrides_size(); ++i) {
     ASSIGN_OR_RETURN(dax::Override one, DecodeOverride(message.overrides(i), absl::StrCat("overrides[", i, "]")));
     state.overrides.push_back(std::move(one));
   }
   if (const absl::Status total = dax::ValidateTotal(state.overrides); !total.ok()) {
-    return Wrong("overrides", std::string(total.message()));
+    return BadField("overrides", std::string(total.message()));
   }
   RETURN_IF_ERROR(DecodeHistory(message, &state));
   return state;

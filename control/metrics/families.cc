@@ -191,6 +191,9 @@ constexpr WindowRow kWindowRows[] = {
      [](const WindowUse& use) { return use.quota_reached ? 1.0 : 0.0; }},
     {kGauge, "window_mapped_chunks", "Ranges of 2 MiB that hold a mapping.", Count<&WindowUse::mapped_chunks>},
     {kGauge, "window_mapped_chunks_max", "The most of them at one time.", Count<&WindowUse::mapped_chunks_max>},
+    {kGauge, "window_reclaim_threshold_chunks",
+     "With fewer free chunks than this a Linux guest reclaims ranges in the background.",
+     Count<&WindowUse::reclaim_threshold_chunks>},
     {kCounter, "window_maps_total", "SETUPMAPPING requests that succeeded.", Count<&WindowUse::maps>},
     {kCounter, "window_unmaps_total", "Ranges that REMOVEMAPPING took away.", Count<&WindowUse::unmaps>},
     {kCounter, "window_rejected_requests_total", "SETUPMAPPING and REMOVEMAPPING requests that were refused.",
@@ -214,6 +217,24 @@ constexpr WindowRow kWindowRows[] = {
      Count<&WindowUse::denied>},
 };
 
+// For whoever looks at one scrape alone; Prometheus computes its own from the counters.
+void AddWindowRates(const std::vector<WindowUse>& windows, FamilyList* list) {
+  constexpr const char* kOver[] = {"1s", "10s", "60s"};
+  const auto add = [&](const char* name, const char* help, double(WindowUse::* rates)[3]) {
+    list->Gauge(name, help);
+    for (const WindowUse& window : windows) {
+      if (window.capacity == ByteCount(0)) continue;
+      for (size_t i = 0; i < std::size(kOver); ++i) {
+        list->Add({{"share", window.share_tag}, {"over", kOver[i]}}, (window.*rates)[i]);
+      }
+    }
+  };
+  add("window_maps_per_second", "SETUPMAPPING requests that succeeded, by the second, over the last time.",
+      &WindowUse::maps_per_second);
+  add("window_unmaps_per_second", "Ranges that REMOVEMAPPING took away, by the second, over the last time.",
+      &WindowUse::unmaps_per_second);
+}
+
 void AddWindows(const std::vector<WindowUse>& windows, FamilyList* list) {
   for (const WindowRow& row : kWindowRows) {
     row.type == kCounter ? list->Counter(row.name, row.help) : list->Gauge(row.name, row.help);
@@ -221,6 +242,7 @@ void AddWindows(const std::vector<WindowUse>& windows, FamilyList* list) {
       if (window.capacity != ByteCount(0)) list->Add({{"share", window.share_tag}}, row.value(window));
     }
   }
+  AddWindowRates(windows, list);
 }
 
 void AddProcess(const MetricsSample& sample, FamilyList* list) {

@@ -30,6 +30,7 @@ class FamiliesTest : public testing::Test {
 
 TEST_F(FamiliesTest, AreValidAndSayWhatWasCounted) {
   FillWithMetrics(&controller_);
+  controller_.windows[0].maps_per_second[1] = 2.5;
   controller_.SetCounts({.converged = 3, .attributes_cached = 1, .noticed_held_open = 2});
   const CheckedExposition checked = Collect();
   for (const auto& [name, family] : checked.families) {
@@ -53,6 +54,7 @@ TEST_F(FamiliesTest, AreValidAndSayWhatWasCounted) {
   EXPECT_EQ(ValueOf(checked, "daxvmm_window_capacity_bytes{share=\"data\"}"), 64 << 20);
   EXPECT_EQ(ValueOf(checked, "daxvmm_window_maps_total{share=\"data\"}"), 9);
   EXPECT_EQ(checked.samples.count("daxvmm_window_maps_total{share=\"src\"}"), 0u) << "a share without a window";
+  EXPECT_EQ(ValueOf(checked, "daxvmm_window_maps_per_second{share=\"data\",over=\"10s\"}"), 2.5);
   EXPECT_EQ(ValueOf(checked, "daxvmm_machine_state{state=\"running\"}"), 1);
   EXPECT_EQ(ValueOf(checked, "daxvmm_machine_state{state=\"created\"}"), 0);
   EXPECT_EQ(ValueOf(checked, "daxvmm_vcpu_exits_total{vcpu=\"0\",reason=\"mmio\"}"), 34);

@@ -70,7 +70,9 @@ class MetricsTest : public CliTest {
     port.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof(port.address);
     EXPECT_EQ(bind(port.fd.get(), reinterpret_cast<sockaddr*>(&port.address), size), 0);
-    if (listening) EXPECT_EQ(listen(port.fd.get(), 1), 0);
+    if (listening) {
+      EXPECT_EQ(listen(port.fd.get(), 1), 0);
+    }
     EXPECT_EQ(getsockname(port.fd.get(), reinterpret_cast<sockaddr*>(&port.address), &size), 0);
     port.text = "127.0.0.1:" + std::to_string(ntohs(port.address.sin_port));
     return port;
