@@ -90,13 +90,15 @@ void Poller::Shared::Lose(const absl::Status& why, const std::shared_ptr<Source>
 }
 
 std::shared_ptr<Source> Poller::Shared::Connected() {
+  std::shared_ptr<Source> old;
   {
     MutexLock lock(&mu);
     if (stop) return nullptr;
     report.connection.waiting_since = absl::Now();
-    if (source != nullptr) return source;
+    old = source;
   }
   Tell();
+  if (old != nullptr) return old;
   auto made = connect();
   if (!made.ok()) {
     Lose(made.status(), nullptr);
