@@ -24,7 +24,7 @@ SANITIZERS = {
     "tsan": (["--config=tsan"], "notsan"),
 }
 # The whole has 40 minutes; a sanitizer's turn, which builds everything anew, starts only before this.
-SANITIZER_START_LIMIT = 28 * 60
+SANITIZER_START_LIMIT = 30 * 60
 # Seconds for a program of ring 5.
 LINUX_TIMEOUT = 900
 LONG_TIMEOUT = 2 * 60 * 60
