@@ -152,7 +152,7 @@ def run_sanitized(targets, options, unfit, case_filter):
     count = run_bazel([target for target in targets if unfit not in target[2]], options, case_filter)
     for label, _, tags in targets:
         if unfit in tags:
-            count.skip(label, "has the tag %s: its libraries are not instrumented" % unfit)
+            count.skip(label, "has the tag %s: not for this sanitizer; its BUILD file says why" % unfit)
     return count
 
 
