@@ -25,7 +25,7 @@ struct RunOptions {
   bool named_policy = false;
   LogLevel log_level = LogLevel::kWarning;
   bool paused = false;  // the vCPUs wait for StartMachine
-  bool help = false;  // --help was given: nothing else is validated
+  bool help = false;    // --help was given: nothing else is validated
 };
 
 // `arguments` are those behind "run". INVALID_ARGUMENT with one line that names the flag, as "--flag: reason".

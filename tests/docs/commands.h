@@ -27,7 +27,8 @@ struct Block {
 std::vector<Block> FindBlocks(absl::string_view document);
 
 // Whether `lines` have the form of `shown`: the same words, where a number stands for any number, white space for any
-// white space, and "3 min ago" and "now" for each other. "..." in a line stands for anything, and as a line of its own for any lines.
+// white space, and "3 min ago" and "now" for each other. "..." in a line stands for anything, and as a line of its own
+// for any lines.
 bool HasForm(const std::vector<std::string>& lines, const std::vector<std::string>& shown);
 
 // One program for bash that runs the commands one after the other, in one shell. What each has printed, to standard
