@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/suggest.h"
 
 namespace daxvmm {
 namespace {
@@ -13,6 +14,12 @@ const FlagSpec* Find(std::span<const FlagSpec> flags, absl::string_view spelled)
     if (Spelled(flag.name) == spelled) return &flag;
   }
   return nullptr;
+}
+
+std::string NoSuchFlag(std::span<const FlagSpec> flags, absl::string_view spelled) {
+  std::vector<std::string> names;
+  for (const FlagSpec& flag : flags) names.push_back(Spelled(flag.name));
+  return absl::StrCat(spelled, ": there is no such flag", DidYouMean(spelled, names));
 }
 
 }  // namespace
@@ -33,7 +40,7 @@ absl::StatusOr<std::vector<std::string>> ParseFlags(std::span<const FlagSpec> fl
     const size_t equals = argument[1] == '-' ? argument.find('=') : absl::string_view::npos;
     const absl::string_view spelled = argument.substr(0, equals);
     const FlagSpec* flag = Find(flags, spelled);
-    if (flag == nullptr) return absl::InvalidArgumentError(absl::StrCat(spelled, ": there is no such flag"));
+    if (flag == nullptr) return absl::InvalidArgumentError(NoSuchFlag(flags, spelled));
     absl::string_view value;
     if (flag->metavar.empty()) {
       if (equals != absl::string_view::npos) {
@@ -41,6 +48,8 @@ absl::StatusOr<std::vector<std::string>> ParseFlags(std::span<const FlagSpec> fl
       }
     } else if (equals != absl::string_view::npos) {
       value = argument.substr(equals + 1);
+    } else if (flag->value_is_optional) {
+      value = "";
     } else if (i + 1 < arguments.size()) {
       value = arguments[++i];
     } else {
@@ -53,10 +62,16 @@ absl::StatusOr<std::vector<std::string>> ParseFlags(std::span<const FlagSpec> fl
   return rest;
 }
 
+std::string FlagTerm(const FlagSpec& flag) {
+  const std::string name = Spelled(flag.name);
+  if (flag.value_is_optional) return absl::StrCat(name, "[=", flag.metavar, "]");
+  return absl::StrCat(name, flag.metavar.empty() ? "" : " ", flag.metavar);
+}
+
 std::string DescribeFlags(std::span<const FlagSpec> flags) {
   std::string text;
   for (const FlagSpec& flag : flags) {
-    absl::StrAppend(&text, "  ", Spelled(flag.name), flag.metavar.empty() ? "" : " ", flag.metavar, "\n");
+    absl::StrAppend(&text, "  ", FlagTerm(flag), "\n");
     for (absl::string_view line : absl::StrSplit(flag.help, '\n')) absl::StrAppend(&text, "      ", line, "\n");
   }
   return text;

@@ -20,14 +20,18 @@ struct FlagSpec {
   std::string help;     // one or more lines; the help text indents them
   // Takes the value ("" for a switch). An error is reported as "--name: message".
   std::function<absl::Status(absl::string_view value)> set;
+  // The value may be left out ("" then), and is given as "--name=value" only.
+  bool value_is_optional = false;
 };
 
 // Handles "--name value", "--name=value" and "-n value", calls the setters in order, and gives back what is no flag.
-// All that follows
-// "--" is no flag; a lone "-" is none either. INVALID_ARGUMENT for an unknown flag, a missing or a needless value, or a
-// setter's error.
+// All that follows "--" is no flag; a lone "-" is none either. INVALID_ARGUMENT for an unknown flag (with the nearest
+// one, if one is near), a missing or a needless value, or a setter's error.
 absl::StatusOr<std::vector<std::string>> ParseFlags(std::span<const FlagSpec> flags,
                                                     std::span<const char* const> arguments);
+
+// "--output FORMAT", "-o FORMAT", "--watch[=SECONDS]", "--force".
+std::string FlagTerm(const FlagSpec& flag);
 
 // The flags, each with its metavar, and its help indented below.
 std::string DescribeFlags(std::span<const FlagSpec> flags);

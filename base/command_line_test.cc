@@ -29,6 +29,12 @@ class CommandLineTest : public testing::Test {
            values_.push_back(absl::StrCat("o=", v));
            return absl::OkStatus();
          }},
+        {"watch", "SECONDS", "Go on.",
+         [this](absl::string_view v) {
+           values_.push_back(absl::StrCat("watch=", v));
+           return absl::OkStatus();
+         },
+         /*value_is_optional=*/true},
     };
     help_ = DescribeFlags(flags);
     return ParseFlags(flags, arguments);
@@ -54,6 +60,13 @@ TEST_F(CommandLineTest, AValueMayLookLikeAFlagAndBeEmpty) {
   EXPECT_EQ(values_, (std::vector<std::string>{"size=--help", "size="}));
 }
 
+TEST_F(CommandLineTest, AnOptionalValueIsNoWordOfItsOwn) {
+  const auto rest = Parse({"--watch", "2", "--watch=3"});
+  ASSERT_TRUE(rest.ok()) << rest.status();
+  EXPECT_EQ(*rest, (std::vector<std::string>{"2"}));
+  EXPECT_EQ(values_, (std::vector<std::string>{"watch=", "watch=3"}));
+}
+
 TEST_F(CommandLineTest, NothingIsAFlagAfterTwoDashes) {
   const auto rest = Parse({"--", "--size", "1"});
   ASSERT_TRUE(rest.ok());
@@ -62,7 +75,8 @@ TEST_F(CommandLineTest, NothingIsAFlagAfterTwoDashes) {
 }
 
 TEST_F(CommandLineTest, ErrorsNameTheFlag) {
-  EXPECT_EQ(Error({"--sise", "1"}), "--sise: there is no such flag");
+  EXPECT_EQ(Error({"--sise", "1"}), "--sise: there is no such flag; did you mean --size?");
+  EXPECT_EQ(Error({"--frobnicate"}), "--frobnicate: there is no such flag");
   EXPECT_EQ(Error({"--size"}), "--size: needs a value: SIZE");
   EXPECT_EQ(Error({"--help=1"}), "--help: takes no value");
   EXPECT_EQ(Error({"--size", "bad"}), "--size: not a size");
@@ -71,9 +85,9 @@ TEST_F(CommandLineTest, ErrorsNameTheFlag) {
 
 TEST_F(CommandLineTest, HelpListsEveryFlag) {
   ASSERT_TRUE(Parse({}).ok());
-  EXPECT_EQ(
-      help_,
-      "  --size SIZE\n      How large.\n      In bytes.\n  --help\n      Show this.\n  -o FORMAT\n      Output.\n");
+  EXPECT_EQ(help_,
+            "  --size SIZE\n      How large.\n      In bytes.\n  --help\n      Show this.\n  -o FORMAT\n      Output.\n"
+            "  --watch[=SECONDS]\n      Go on.\n");
 }
 
 }  // namespace

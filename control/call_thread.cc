@@ -2,10 +2,14 @@
 
 #include <utility>
 
+#include "base/error_reason.h"
+
 namespace daxvmm::control {
 namespace {
 
 constexpr size_t kMaxWaiting = 16;
+
+absl::Status Ending() { return WithReason(absl::UnavailableError("the machine is ending"), "MACHINE_ENDING"); }
 
 }  // namespace
 
@@ -16,9 +20,11 @@ void CallThread::Post(Call call) {
   {
     MutexLock lock(&mu_);
     if (stop_) {
-      refused = absl::UnavailableError("the machine is ending");
+      refused = Ending();
     } else if (waiting_.size() >= kMaxWaiting) {
-      refused = absl::ResourceExhaustedError("too many calls that take long are made at once; try again later");
+      refused =
+          WithReason(absl::ResourceExhaustedError("too many calls that take long are made at once; try again later"),
+                     "TOO_MANY_CALLS");
     } else {
       waiting_.push_back(std::move(call));
       changed_.Signal();
@@ -35,7 +41,7 @@ void CallThread::Stop() {
     left.swap(waiting_);
     changed_.Signal();
   }
-  for (const Call& call : left) call(absl::UnavailableError("the machine is ending"));
+  for (const Call& call : left) call(Ending());
   thread_.Join();
 }
 

@@ -2,110 +2,29 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "control/field_codec.h"
 #include "control/policy_codec.h"
 #include "control/text.h"
 
 namespace daxvmm::control {
 namespace {
 
-// The config space's field has 36 bytes (virtio 1.2, 5.11.4).
-constexpr size_t kMaxTag = 36;
 // The longest sensible text is "size:" and a number of 20 digits with a unit. Errors repeat it, so it must be short.
 constexpr size_t kMaxPolicyName = 64;
-constexpr size_t kMaxPath = 4096;  // PATH_MAX
 constexpr size_t kMaxNote = 256;
+constexpr int kMaxMaskPaths = 100;
+constexpr size_t kMaxShownPath = 64;  // of a mask, in an error
 constexpr absl::Duration kMinInterval = absl::Milliseconds(100);
 constexpr absl::Duration kMaxInterval = absl::Seconds(60);
-// The ranges of google.protobuf.Duration (10000 years) and Timestamp (years 1 to 9999).
-constexpr int64_t kMaxDurationSeconds = 315'576'000'000;
-constexpr int64_t kMinTimestampSeconds = -62'135'596'800;
-constexpr int64_t kMaxTimestampSeconds = 253'402'300'799;
-constexpr int32_t kMaxNanos = 999'999'999;
-
-absl::Status BadField(absl::string_view field, absl::string_view why) {
-  return absl::InvalidArgumentError(absl::StrCat(field, ": ", why));
-}
-
-absl::StatusOr<absl::Duration> DecodeDuration(const google::protobuf::Duration& message, absl::string_view field) {
-  const bool in_range = message.seconds() >= 0 && message.seconds() <= kMaxDurationSeconds && message.nanos() >= 0 &&
-                        message.nanos() <= kMaxNanos;
-  if (!in_range) return BadField(field, "not a duration from 0 s up");
-  return absl::Seconds(message.seconds()) + absl::Nanoseconds(message.nanos());
-}
-
-void EncodeDuration(absl::Duration duration, google::protobuf::Duration* message) {
-  duration = std::clamp(duration, absl::ZeroDuration(), absl::Seconds(kMaxDurationSeconds));
-  message->set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
-  message->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration)));
-}
-
-absl::StatusOr<absl::Time> DecodeTime(const google::protobuf::Timestamp& message, absl::string_view field) {
-  const bool in_range = message.seconds() >= kMinTimestampSeconds && message.seconds() <= kMaxTimestampSeconds &&
-                        message.nanos() >= 0 && message.nanos() <= kMaxNanos;
-  if (!in_range) return BadField(field, "not a time of the years 1 to 9999");
-  return absl::FromUnixSeconds(message.seconds()) + absl::Nanoseconds(message.nanos());
-}
-
-void EncodeTime(absl::Time time, google::protobuf::Timestamp* message) {
-  time = std::clamp(time, absl::FromUnixSeconds(kMinTimestampSeconds), absl::FromUnixSeconds(kMaxTimestampSeconds));
-  const int64_t seconds = absl::ToUnixSeconds(time);  // rounds down
-  message->set_seconds(seconds);
-  message->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
-}
-
-v1::Convergence EncodeConvergence(Convergence convergence) {
-  switch (convergence) {
-    case Convergence::kConverged:
-      return v1::CONVERGENCE_CONVERGED;
-    case Convergence::kAttributesCached:
-      return v1::CONVERGENCE_ATTRIBUTES_CACHED;
-    case Convergence::kChangesOnNextUse:
-      return v1::CONVERGENCE_CHANGES_ON_NEXT_USE;
-    case Convergence::kNoticedHeldOpen:
-      return v1::CONVERGENCE_NOTICED_HELD_OPEN;
-    case Convergence::kNoticedStillHeld:
-      return v1::CONVERGENCE_NOTICED_STILL_HELD;
-    case Convergence::kUnknown:
-      return v1::CONVERGENCE_UNKNOWN;
-  }
-  return v1::CONVERGENCE_UNSPECIFIED;
-}
-
-v1::MountMode EncodeMountMode(MountMode mode) {
-  switch (mode) {
-    case MountMode::kNotMounted:
-      return v1::MOUNT_MODE_NOT_MOUNTED;
-    case MountMode::kNever:
-      return v1::MOUNT_MODE_NEVER;
-    case MountMode::kAlways:
-      return v1::MOUNT_MODE_ALWAYS;
-    case MountMode::kPerFile:
-      return v1::MOUNT_MODE_PER_FILE;
-  }
-  return v1::MOUNT_MODE_UNSPECIFIED;
-}
-
-v1::PolicySource::Kind EncodeKind(dax::SourceKind kind) {
-  switch (kind) {
-    case dax::SourceKind::kStart:
-      return v1::PolicySource::KIND_START;
-    case dax::SourceKind::kFile:
-      return v1::PolicySource::KIND_FILE;
-    case dax::SourceKind::kRequest:
-      return v1::PolicySource::KIND_REQUEST;
-    case dax::SourceKind::kExpiry:
-      return v1::PolicySource::KIND_EXPIRY;
-  }
-  return v1::PolicySource::KIND_UNSPECIFIED;
-}
 
 void EncodeSource(const dax::PolicySource& source, absl::Time since, v1::PolicySource* message) {
-  message->set_kind(EncodeKind(source.kind));
+  message->set_kind(EncodeSourceKind(source.kind));
   message->set_detail(EscapeNonUtf8(source.detail));
   EncodeTime(since, message->mutable_effective_time());
 }
@@ -126,6 +45,7 @@ template <typename Request>
 PolicySetOptions DecodeOptions(const Request& message) {
   PolicySetOptions options;
   if (message.has_expected_generation()) options.expected_generation = message.expected_generation();
+  options.expected_etag = message.etag();
   return options;
 }
 
@@ -143,10 +63,7 @@ absl::StatusOr<FileRef> DecodeFileRef(const Message& message, const std::string&
       ref.file = message.node_id();
       return ref;
     case Message::kPath: {
-      std::string path = FromPathText(message.path());
-      if (path.empty()) return BadField(prefix + "path", "empty");
-      if (path.size() > kMaxPath) return BadField(prefix + "path", absl::StrCat("longer than ", kMaxPath, " bytes"));
-      ref.file = std::move(path);
+      ASSIGN_OR_RETURN(ref.file, DecodePath(message.path(), prefix + "path"));
       return ref;
     }
     case Message::FILE_NOT_SET:
@@ -155,34 +72,23 @@ absl::StatusOr<FileRef> DecodeFileRef(const Message& message, const std::string&
   return BadField(prefix + "file", "missing; either path or node_id is needed");
 }
 
-void EncodeRate(const double (&per_second)[3], v1::Rate* message) {
-  message->set_over_1s(per_second[0]);
-  message->set_over_10s(per_second[1]);
-  message->set_over_60s(per_second[2]);
-}
-
-void EncodeFile(const LiveFile& file, v1::LiveFile* out) {
-  out->set_share(ToPathText(file.share_tag));
-  out->set_node_id(file.node_id);
-  out->set_path(ToPathText(file.path));
-  out->set_size_bytes(file.size.raw());
-  out->set_decision_dax(file.decision_dax);
-  out->set_decision_rule(EscapeNonUtf8(file.decision_rule));
-  out->set_decision_reason(EscapeNonUtf8(file.reason));
-  out->set_overridden(file.overridden);
-  if (file.told_dax) out->set_told_dax(*file.told_dax);
-  out->set_told_generation(file.told_generation);
-  out->set_convergence(EncodeConvergence(file.convergence));
-  if (file.convergence == Convergence::kAttributesCached) {
-    EncodeDuration(file.attributes_left, out->mutable_attributes_left());
+absl::StatusOr<dax::PolicyParts> DecodeParts(const google::protobuf::FieldMask& mask) {
+  dax::PolicyParts parts = {.rules = false, .default_outcome = false, .enforcement = false};
+  if (mask.paths().empty()) return BadField("update_mask", "names no field; leave it out for all");
+  if (mask.paths_size() > kMaxMaskPaths) return BadField("update_mask", "names too many fields");
+  for (const std::string& path : mask.paths()) {
+    if (path == "*") return dax::PolicyParts();
+    bool* const part = path == "rules"             ? &parts.rules
+                       : path == "default_outcome" ? &parts.default_outcome
+                       : path == "enforcement"     ? &parts.enforcement
+                                                   : nullptr;
+    if (part == nullptr) {
+      return BadField("update_mask", absl::StrCat("no field '", path.substr(0, kMaxShownPath),
+                                                  "'; there are rules, default_outcome and enforcement"));
+    }
+    *part = true;
   }
-  out->set_open(file.open);
-  out->set_mapped_chunks(file.mapped_chunks);
-  out->set_setup_mappings(file.setup_mappings);
-  out->set_unmaps(file.unmaps);
-  out->set_reads(file.reads);
-  out->set_writes(file.writes);
-  out->set_mapped_against_policy(file.mapped_against_policy);
+  return parts;
 }
 
 }  // namespace
@@ -191,10 +97,21 @@ absl::StatusOr<SetPolicyCommand> DecodeSetPolicy(const v1::SetPolicyRequest& mes
   SetPolicyCommand command;
   switch (message.source_case()) {
     case v1::SetPolicyRequest::kPolicy: {
-      ASSIGN_OR_RETURN(command.policy, DecodePolicy(message.policy(), "policy"));
+      if (!message.has_update_mask()) {
+        ASSIGN_OR_RETURN(command.policy, DecodePolicy(message.policy(), "policy"));
+        break;
+      }
+      ASSIGN_OR_RETURN(command.options.parts, DecodeParts(message.update_mask()));
+      v1::Policy masked = message.policy();
+      // What is not taken is not looked at either.
+      if (!command.options.parts.rules) masked.clear_rules();
+      if (!command.options.parts.default_outcome) masked.set_default_outcome(v1::OUTCOME_NO_DAX);
+      if (!command.options.parts.enforcement) masked.clear_enforcement();
+      ASSIGN_OR_RETURN(command.policy, DecodePolicy(masked, "policy"));
       break;
     }
     case v1::SetPolicyRequest::kNamedPolicy: {
+      if (message.has_update_mask()) return BadField("update_mask", "a named policy is taken as a whole");
       if (message.named_policy().size() > kMaxPolicyName) {
         return BadField("named_policy", absl::StrCat("longer than ", kMaxPolicyName, " bytes"));
       }
@@ -206,8 +123,11 @@ absl::StatusOr<SetPolicyCommand> DecodeSetPolicy(const v1::SetPolicyRequest& mes
     case v1::SetPolicyRequest::SOURCE_NOT_SET:
       return BadField("source", "missing; either policy or named_policy is needed");
   }
+  const dax::PolicyParts parts = command.options.parts;
   command.options = DecodeOptions(message);
+  command.options.parts = parts;
   command.options.force = message.force();
+  command.validate_only = message.validate_only();
   return command;
 }
 
@@ -262,25 +182,17 @@ absl::StatusOr<WatchCommand> DecodeWatch(const v1::WatchConvergenceRequest& mess
   WatchCommand command;
   ASSIGN_OR_RETURN(command.share_tag, DecodeShare(message.share()));
   if (message.has_interval()) {
-    ASSIGN_OR_RETURN(command.interval, DecodeDuration(message.interval(), "interval"));
-    if (command.interval < kMinInterval || command.interval > kMaxInterval) {
-      return BadField("interval", "not between 0.1 s and 60 s");
-    }
+    ASSIGN_OR_RETURN(command.interval, DecodeInterval(message.interval(), kMinInterval, kMaxInterval));
   }
   if (message.has_until_settled()) command.until_settled = message.until_settled();
   return command;
-}
-
-absl::StatusOr<std::string> DecodeShare(const std::string& share) {
-  std::string tag = FromPathText(share);
-  if (tag.size() > kMaxTag) return BadField("share", absl::StrCat("a tag has at most ", kMaxTag, " bytes"));
-  return tag;
 }
 
 void EncodePolicyState(const PolicyState& state, v1::GetPolicyResponse* message) {
   message->Clear();
   message->set_generation(state.generation);
   EncodePolicy(state.policy, message->mutable_policy());
+  message->set_etag(state.etag);
   EncodeSource(state.source, state.since, message->mutable_source());
   for (const dax::Override& override : state.overrides) EncodeOverride(override, message->add_overrides());
   if (state.watched_file.empty()) return;
@@ -291,13 +203,16 @@ void EncodePolicyState(const PolicyState& state, v1::GetPolicyResponse* message)
   EncodeTime(state.watched_file_error->time, file->mutable_load_error_time());
 }
 
-void EncodeHistory(const std::vector<dax::PolicyHistoryEntry>& entries, v1::ListPolicyHistoryResponse* message) {
+void EncodeHistory(const std::vector<dax::PolicyHistoryEntry>& entries, uint32_t limit,
+                   v1::ListPolicyHistoryResponse* message) {
   message->Clear();
-  for (const dax::PolicyHistoryEntry& entry : entries) {
+  const size_t left_out = limit != 0 && entries.size() > limit ? entries.size() - limit : 0;
+  for (const dax::PolicyHistoryEntry& entry : std::span(entries).subspan(left_out)) {
     v1::PolicyHistoryEntry* const out = message->add_entries();
     out->set_generation(entry.generation);
     EncodeSource(entry.source, entry.since, out->mutable_source());
     out->set_summary(EscapeNonUtf8(entry.summary));
+    out->set_change(EscapeNonUtf8(entry.change));
   }
 }
 
@@ -309,6 +224,21 @@ void EncodeBound(const PolicyChange& change, v1::ChangeBound* message) {
   message->set_description(
       absl::StrCat("a file in use ", notices,
                    "; an open file keeps its state until its last close; an idle one changes on next use"));
+}
+
+void EncodeEffect(const PolicyPreview& preview, v1::PolicyEffect* message) {
+  message->Clear();
+  message->set_gaining(preview.gaining);
+  message->set_losing(preview.losing);
+  message->set_live(preview.live);
+  for (const PolicyPreview::File& file : preview.files) {
+    v1::PolicyEffect::File* const out = message->add_files();
+    out->set_share(ToPathText(file.share_tag));
+    out->set_path(ToPathText(file.path));
+    out->set_node_id(file.node_id);
+    out->set_decision_dax(file.dax);
+    out->set_decision_rule(EscapeNonUtf8(file.rule));
+  }
 }
 
 void EncodeExplanation(const Explanation& explanation, v1::ExplainFileResponse* message) {
@@ -332,31 +262,25 @@ void EncodeExplanation(const Explanation& explanation, v1::ExplainFileResponse* 
   message->set_decision_rule(EscapeNonUtf8(explanation.rule));
   message->set_decision_reason(EscapeNonUtf8(explanation.reason));
   message->set_generation(explanation.generation);
+  if (explanation.override) EncodeOverride(*explanation.override, message->mutable_override());
+  message->set_adaptive(explanation.adaptive);
+  message->set_enforcement(explanation.enforcement == dax::Enforcement::kDeny ? v1::ENFORCEMENT_DENY
+                                                                              : v1::ENFORCEMENT_ADVISORY);
+  message->set_mount_mode(EncodeMountMode(explanation.mount_mode));
   if (!explanation.live) return;
+  message->set_told_generation(explanation.told_generation);
+  message->set_open(explanation.open);
+  message->set_mapped_chunks(explanation.mapped_chunks);
+  message->set_setup_mappings(explanation.setup_mappings);
+  message->set_unmaps(explanation.unmaps);
+  message->set_reads(explanation.reads);
+  message->set_writes(explanation.writes);
+  message->set_mapped_against_policy(explanation.mapped_against_policy);
   if (explanation.told_dax) message->set_told_dax(*explanation.told_dax);
   message->set_convergence(EncodeConvergence(explanation.convergence));
   if (explanation.convergence == Convergence::kAttributesCached) {
     EncodeDuration(explanation.attributes_left, message->mutable_attributes_left());
   }
-}
-
-absl::Status EncodeFiles(const std::vector<LiveFile>& files, uint64_t generation, v1::ListFilesResponse* message,
-                         size_t limit) {
-  message->Clear();
-  message->set_generation(generation);
-  size_t bytes = 0;
-  for (const LiveFile& file : files) {
-    v1::LiveFile* out = message->add_files();
-    EncodeFile(file, out);
-    // Tag and length of the element take at most 6 bytes more.
-    bytes += out->ByteSizeLong() + 6;
-    if (bytes > limit) {
-      message->Clear();
-      return absl::ResourceExhaustedError(
-          absl::StrCat("the list of ", files.size(), " files is larger than ", limit >> 20, " MiB; ask for one share"));
-    }
-  }
-  return absl::OkStatus();
 }
 
 void EncodeCounts(const ConvergenceCounts& counts, v1::WatchConvergenceResponse* message) {
@@ -370,35 +294,6 @@ void EncodeCounts(const ConvergenceCounts& counts, v1::WatchConvergenceResponse*
   message->set_unknown(counts.unknown);
   EncodeDuration(counts.longest_wait, message->mutable_longest_wait());
   message->set_settled(counts.settled());
-}
-
-void EncodeWindows(const std::vector<WindowUse>& windows, v1::GetWindowResponse* message) {
-  message->Clear();
-  for (const WindowUse& window : windows) {
-    v1::Window* out = message->add_windows();
-    out->set_share(ToPathText(window.share_tag));
-    out->set_capacity_bytes(window.capacity.raw());
-    out->set_guest_base(window.guest_base.raw());
-    out->set_read_only(window.read_only);
-    out->set_mount_mode(EncodeMountMode(window.mount_mode));
-    out->set_mapped_chunks(window.mapped_chunks);
-    out->set_mapped_chunks_max(window.mapped_chunks_max);
-    out->set_maps(window.maps);
-    out->set_unmaps(window.unmaps);
-    out->set_rejected(window.rejected);
-    out->set_dropped_stores(window.dropped_stores);
-    EncodeRate(window.maps_per_second, out->mutable_map_rate());
-    EncodeRate(window.unmaps_per_second, out->mutable_unmap_rate());
-    out->set_reused_soon(window.reused_soon);
-    out->set_repairs(window.repairs);
-    out->set_restores(window.restores);
-    out->set_stores_past_end(window.stores_past_end);
-    out->set_files_extended(window.files_extended);
-    out->set_against_policy(window.against_policy);
-    out->set_denied(window.denied);
-    out->set_quota_bytes(window.quota.raw());
-    out->set_quota_reached(window.quota_reached);
-  }
 }
 
 }  // namespace daxvmm::control

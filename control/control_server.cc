@@ -1,140 +1,136 @@
 #include "control/control_server.h"
 
 #include <fcntl.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
-#include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
-#include <grpcpp/impl/service_type.h>
-#include <poll.h>
-#include <pthread.h>
-#include <sys/socket.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
-#include <csignal>
+#include <optional>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "base/event_fd.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "base/named_thread.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "control/acceptor.h"
+#include "control/call_counts.h"
+#include "control/call_counts_report.h"
 #include "control/call_thread.h"
 #include "control/convergence_hub.h"
-#include "control/services.h"
+#include "control/log_streams.h"
+#include "control/principals.h"
+#include "control/window_hub.h"
 
 namespace daxvmm::control {
 namespace {
 
 constexpr std::chrono::seconds kShutdownGrace(1);
-constexpr int kMaxConcurrentStreams = 64;  // per connection
-// Only reflection uses gRPC's synchronous threads; each of its streams occupies one while it lasts.
-constexpr int kMaxSyncThreads = 8;
-// How long the listener rests after accept() failed for want of descriptors or memory.
-constexpr int kAcceptRestMs = 100;
+// Each server has one of gRPC's synchronous threads, which only reflection uses, and some more for all.
+constexpr int kSpareThreads = 8;
 
-// The root of a user namespace, or of the host, may attach to the process anyway.
-bool MayConnect(const ucred& peer) { return peer.uid == geteuid() || peer.uid == 0; }
+// A duplicate that does not block; an invalid one of -1.
+absl::StatusOr<UniqueFd> TakeListener(int fd) {
+  if (fd < 0) return UniqueFd();
+  UniqueFd listener(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!listener.valid()) return ErrnoStatus(errno, "control: cannot duplicate the listening socket");
+  const int flags = fcntl(listener.get(), F_GETFL);
+  if (flags < 0 || fcntl(listener.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
+    return ErrnoStatus(errno, "control: cannot make the listening socket non-blocking");
+  }
+  return listener;
+}
 
 }  // namespace
 
 struct ControlServer::Impl {
-  explicit Impl(Controller* controller) : hub(controller) {}
+  // What the services stand on. Its threads keep the process's nice value: they take locks that the guest's requests
+  // take too, and whoever gives way while holding one makes them wait.
+  struct Base {
+    explicit Base(Controller* controller)
+        : hub(controller), streams(&controller->events(), &controller->console()), windows(controller) {}
+    CallCounts counts;
+    const CallCountsReport reported{&counts};
+    ConvergenceHub hub;
+    LogStreams streams;
+    WindowHub windows;
+    CallThread calls;
+    ServerParts parts;
+  };
 
-  ConvergenceHub hub;
-  CallThread calls;
-  std::unique_ptr<grpc::Service> policy_service;
-  std::unique_ptr<grpc::Service> window_service;
-  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
-  std::unique_ptr<grpc::Server> server;
-  UniqueFd listener;
+  void Serve(Controller* controller, const ControlServerOptions& options);
+  absl::Status Prepare(Controller* controller, const ControlServerOptions& options);
+  void Started(absl::Status status);
+
+  Controller* controller = nullptr;
+  UniqueFd unix_listener;
+  UniqueFd tcp_listener;
   std::optional<EventFd> stop;
+  std::unique_ptr<Base> base;
+  std::unique_ptr<Principals> principals;
+  Mutex mu;
+  CondVar changed;
+  std::optional<absl::Status> started ABSL_GUARDED_BY(mu);
   NamedThread accept_thread;
-
-  void AcceptLoop();
-  void AcceptAll();
 };
 
-void ControlServer::Impl::AcceptLoop() {
-  pollfd waits[2] = {{.fd = stop->fd(), .events = POLLIN, .revents = 0},
-                     {.fd = listener.get(), .events = POLLIN, .revents = 0}};
-  for (;;) {
-    if (poll(waits, 2, -1) < 0 && errno != EINTR) {
-      LOG(kError) << "control: poll: " << std::string(ErrnoStatus(errno, "no further connection").message());
-      return;
-    }
-    if (waits[0].revents != 0) return;
-    if (waits[1].revents != 0) AcceptAll();
-  }
+absl::Status ControlServer::Impl::Prepare(Controller* controller, const ControlServerOptions& options) {
+  base->parts.services = {.controller = controller,
+                          .hub = &base->hub,
+                          .streams = &base->streams,
+                          .windows = &base->windows,
+                          .calls = &base->calls,
+                          .counts = &base->counts};
+  base->parts.limits = options.limits;
+  base->parts.quota.Resize(options.limits.memory_bytes)
+      .SetMaxThreads(static_cast<int>(options.limits.principals) + 1 + kSpareThreads);
+  principals = std::make_unique<Principals>(base->parts);
+  if (tcp_listener.valid()) RETURN_IF_ERROR(principals->StartTls(options.tls, options.allow));
+  // The first one takes the longest, so the likeliest caller does not wait for it.
+  if (unix_listener.valid()) RETURN_IF_ERROR(principals->Prepare(geteuid(), Role::kOperator));
+  return absl::OkStatus();
 }
 
-void ControlServer::Impl::AcceptAll() {
-  for (;;) {
-    UniqueFd connection(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!connection.valid()) {
-      if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
-      LOG_LIMITED(kWarning) << std::string(ErrnoStatus(errno, "control: accept").message());
-      pollfd rest = {.fd = stop->fd(), .events = POLLIN, .revents = 0};
-      poll(&rest, 1, kAcceptRestMs);
-      return;
-    }
-    ucred peer{};
-    socklen_t length = sizeof(peer);
-    if (getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || !MayConnect(peer)) {
-      LOG_LIMITED(kWarning) << "control: refused a connection of uid " << peer.uid << ", pid " << peer.pid;
-      continue;
-    }
-    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
-    parameters.listener_fd = listener.get();
-    parameters.fd = connection.release();
-    acceptor->HandleNewConnection(&parameters);
-  }
+void ControlServer::Impl::Started(absl::Status status) {
+  MutexLock lock(&mu);
+  started = std::move(status);
+  changed.Signal();
 }
 
-absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(Controller* controller, int listen_fd) {
-  auto impl = std::make_unique<Impl>(controller);
-  impl->listener = UniqueFd(fcntl(listen_fd, F_DUPFD_CLOEXEC, 0));
-  if (!impl->listener.valid()) return ErrnoStatus(errno, "control: cannot duplicate the listening socket");
-  const int flags = fcntl(impl->listener.get(), F_GETFL);
-  if (flags < 0 || fcntl(impl->listener.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
-    return ErrnoStatus(errno, "control: cannot make the listening socket non-blocking");
+void ControlServer::Impl::Serve(Controller* controller, const ControlServerOptions& options) {
+  base = std::make_unique<Base>(controller);
+  if (options.limits.nice != 0 && setpriority(PRIO_PROCESS, gettid(), options.limits.nice) != 0) {
+    LOG(kWarning) << std::string(ErrnoStatus(errno, "control: setpriority").message());
   }
+  const absl::Status prepared = Prepare(controller, options);
+  Started(prepared);
+  if (!prepared.ok()) return;
+  Acceptor acceptor(std::move(unix_listener), std::move(tcp_listener), options.allow, &*stop, principals.get());
+  acceptor.Run();
+}
+
+absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(Controller* controller,
+                                                                    const ControlServerOptions& options) {
+  if (options.unix_listener < 0 && options.tcp_listener < 0) {
+    return absl::InvalidArgumentError("control: there is no listening socket");
+  }
+  auto impl = std::make_unique<Impl>();
+  ASSIGN_OR_RETURN(impl->unix_listener, TakeListener(options.unix_listener));
+  ASSIGN_OR_RETURN(impl->tcp_listener, TakeListener(options.tcp_listener));
   ASSIGN_OR_RETURN(EventFd stop, EventFd::Create());
   impl->stop.emplace(std::move(stop));
-  impl->policy_service = NewDaxPolicyService(controller, &impl->hub, &impl->calls);
-  impl->window_service = NewDaxWindowService(controller);
-
-  // gRPC's threads inherit the mask of the thread that makes them.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  absl::Cleanup restore_mask = [&before] { pthread_sigmask(SIG_SETMASK, &before, nullptr); };
-
-  // Both concern the servers built from now on in this process.
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-
-  grpc::ServerBuilder builder;
-  builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
-  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
-  builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
-  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
-  builder.SetResourceQuota(grpc::ResourceQuota("daxvmm control").SetMaxThreads(kMaxSyncThreads));
-  builder.RegisterService(impl->policy_service.get());
-  builder.RegisterService(impl->window_service.get());
-  // Accepting ourselves gives the peer's credentials, and a socket that stood before gRPC was loaded.
-  impl->acceptor = builder.experimental().AddExternalConnectionAcceptor(
-      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, grpc::InsecureServerCredentials());
-  impl->server = builder.BuildAndStart();
-  if (impl->server == nullptr) return absl::InternalError("control: gRPC did not start");
-  for (const char* name : kServiceNames) impl->server->GetHealthCheckService()->SetServingStatus(name, true);
-
   Impl* const raw = impl.get();
-  impl->accept_thread = NamedThread("control-accept", [raw] { raw->AcceptLoop(); });
+  // gRPC's threads inherit the signal mask of the thread that makes them: all of this one's are blocked.
+  impl->accept_thread = NamedThread("control-accept", [raw, controller, options] { raw->Serve(controller, options); });
+  {
+    MutexLock lock(&impl->mu);
+    while (!impl->started) impl->changed.Wait(&impl->mu);
+    RETURN_IF_ERROR(*impl->started);
+  }
+  impl->controller = controller;
+  controller->SetCallCounts(&impl->base->reported);
   return std::unique_ptr<ControlServer>(new ControlServer(std::move(impl)));
 }
 
@@ -144,11 +140,12 @@ ControlServer::~ControlServer() {
   impl_->stop->Signal();
   impl_->accept_thread.Join();
   // What would run on, or wait, is ended first: the server's grace is for what is being answered.
-  impl_->hub.Stop();
-  impl_->calls.Stop();
-  impl_->server->GetHealthCheckService()->Shutdown();
-  impl_->server->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
-  impl_->server->Wait();
+  impl_->base->hub.Stop();
+  impl_->base->streams.Stop();
+  impl_->base->windows.Stop();
+  impl_->base->calls.Stop();
+  impl_->principals->Stop(std::chrono::system_clock::now() + kShutdownGrace);
+  impl_->controller->SetCallCounts(nullptr);
 }
 
 }  // namespace daxvmm::control

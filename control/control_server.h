@@ -1,4 +1,4 @@
-// The gRPC server of the control plane, on a socket that somebody else bound. Its header shows no gRPC.
+// The gRPC server of the control plane, on sockets that somebody else bound. Its header shows no gRPC.
 #ifndef DAXVMM_CONTROL_CONTROL_SERVER_H_
 #define DAXVMM_CONTROL_CONTROL_SERVER_H_
 
@@ -6,22 +6,25 @@
 
 #include "absl/status/statusor.h"
 #include "control/controller.h"
+#include "control/server_options.h"
 
 namespace daxvmm::control {
 
-// Larger requests are refused with RESOURCE_EXHAUSTED; the largest policy has about 150 KiB.
-inline constexpr int kMaxRequestBytes = 1 << 20;
-
-// Serves DaxPolicyService, DaxWindowService, health (SERVING for each of them) and reflection until it is destroyed.
-// Start and destruction on one thread.
+// Serves DaxPolicyService, DaxWindowService, MachineService, health (SERVING for each of them) and reflection until it
+// is destroyed. Start and destruction on one thread.
 //
-// Only peers of this process's user, and root, are served: the socket's mode keeps others out already, unless somebody
-// changes it.
+// Peers of a Unix socket are whom the kernel says, and those of TCP whom their certificates name; see
+// control/control_access.h for who is served. Each user has a gRPC server of its own (docs/adr/0012).
 class ControlServer {
  public:
-  // `controller` must outlive the server. `listen_fd` is a listening Unix socket; it is duplicated, and its file stays
-  // the caller's business. No signal is ever delivered to a thread of the server.
-  static absl::StatusOr<std::unique_ptr<ControlServer>> Start(Controller* controller, int listen_fd);
+  // `controller` must outlive the server. The listening sockets are duplicated, and a Unix socket's file stays the
+  // caller's business. No signal is ever delivered to a thread of the server.
+  static absl::StatusOr<std::unique_ptr<ControlServer>> Start(Controller* controller,
+                                                              const ControlServerOptions& options);
+  // On a Unix socket alone, for this process's user and root.
+  static absl::StatusOr<std::unique_ptr<ControlServer>> Start(Controller* controller, int listen_fd) {
+    return Start(controller, ControlServerOptions{.unix_listener = listen_fd});
+  }
 
   // Cancels the calls that run longer than a second from now, and joins every thread that calls the controller.
   ~ControlServer();

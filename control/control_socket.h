@@ -17,15 +17,24 @@ namespace daxvmm::control {
 // sun_path has 108 bytes; the last one is the terminating zero.
 inline constexpr size_t kMaxSocketPath = 107;
 
+struct SocketFile {
+  mode_t mode = 0600;
+  uid_t owner = static_cast<uid_t>(-1);  // -1: whom it is made by
+  gid_t group = static_cast<gid_t>(-1);
+};
+
 // A listening socket and its file. The file goes with the object, unless something else stands at the path by then.
 // Used by one thread at a time.
 class [[nodiscard]] ControlSocket {
  public:
-  // Binds and listens. The file has mode 0600 from the moment it exists. The socket file of a dead process is
-  // replaced; nothing else ever is: FAILED_PRECONDITION if a live process listens there or if it is no socket,
-  // INVALID_ARGUMENT if the path is empty, too long or holds a zero byte; else what the system said. Each error starts
-  // with "--control" and leaves no file behind.
-  static absl::StatusOr<ControlSocket> Bind(const std::string& path);
+  // Binds and listens. The file has mode 0600 from the moment it exists, and stands at `path` only once it has the
+  // owner and the mode that `file` says: nobody can connect before. The socket file of a dead process is replaced;
+  // nothing else ever is: FAILED_PRECONDITION if a live process listens there or if it is no socket, INVALID_ARGUMENT
+  // if the path is empty, too long or holds a zero byte; else what the system said. Each error starts with `flag`,
+  // that gave the path (or "--control-owner", "--control-mode", which the file system refused), and leaves no file
+  // behind.
+  static absl::StatusOr<ControlSocket> Bind(const std::string& path, const SocketFile& file = {},
+                                            const char* flag = "--control");
 
   ControlSocket(ControlSocket&& other) noexcept { *this = std::move(other); }
   ControlSocket& operator=(ControlSocket&& other) noexcept;
@@ -48,7 +57,7 @@ class [[nodiscard]] ControlSocket {
 };
 
 // What Bind would refuse for the path's form alone: empty, too long, a zero byte. Touches no file.
-absl::Status CheckControlPath(const std::string& path);
+absl::Status CheckControlPath(const std::string& path, const char* flag = "--control");
 
 }  // namespace daxvmm::control
 

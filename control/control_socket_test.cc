@@ -1,6 +1,7 @@
 #include "control/control_socket.h"
 
 #include <fcntl.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -12,6 +13,7 @@
 #include <fstream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -177,6 +179,56 @@ TEST_F(ControlSocketTest, MovingKeepsTheFile) {
     ControlSocket moved = *std::move(made);
     EXPECT_EQ(Connect(Path()), 0);
   }
+  EXPECT_EQ(Files(), 0u);
+}
+
+// Names and kinds of what inotify saw, but for the numbers in hidden names.
+std::vector<std::string> Drain(int inotify) {
+  alignas(inotify_event) char buffer[4096];
+  std::vector<std::string> seen;
+  const ssize_t n = read(inotify, buffer, sizeof(buffer));
+  for (ssize_t at = 0; at < n;) {
+    const auto* event = reinterpret_cast<const inotify_event*>(buffer + at);
+    const std::string name = event->len != 0 ? event->name : "";
+    const char* what = (event->mask & IN_CREATE) != 0     ? "create "
+                       : (event->mask & IN_ATTRIB) != 0   ? "change "
+                       : (event->mask & IN_MOVED_TO) != 0 ? "publish "
+                                                          : "other ";
+    seen.push_back(what + (name.rfind(".daxvmm-", 0) == 0 ? "hidden" : name));
+    at += sizeof(inotify_event) + event->len;
+  }
+  return seen;
+}
+
+TEST_F(ControlSocketTest, ModeAndOwnerAreFinalBeforeThePathExists) {
+  const UniqueFd inotify(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  ASSERT_GE(inotify_add_watch(inotify.get(), dir_.c_str(), IN_CREATE | IN_ATTRIB | IN_MOVED_TO), 0);
+  // A group that this process may give: its own. Root gives anybody's.
+  const bool root = geteuid() == 0;
+  const SocketFile file = {.mode = 0660, .owner = root ? 0 : geteuid(), .group = getegid()};
+  const auto socket = ControlSocket::Bind(Path(), file);
+  ASSERT_TRUE(socket.ok()) << socket.status();
+  EXPECT_EQ(ModeOf(Path()) & 07777, 0660u);
+  const auto seen = Drain(inotify.get());
+  ASSERT_GE(seen.size(), 3u);
+  EXPECT_EQ(seen.front(), "create hidden");
+  EXPECT_EQ(seen.back(), "publish ctl");
+  for (size_t i = 1; i + 1 < seen.size(); ++i) EXPECT_EQ(seen[i], "change hidden");
+  EXPECT_EQ(Connect(Path()), 0);
+}
+
+TEST_F(ControlSocketTest, TheModeIsAsItIsSaidWhateverTheUmask) {
+  const mode_t before = umask(0777);
+  const auto socket = ControlSocket::Bind(Path(), {.mode = 0666});
+  umask(before);
+  ASSERT_TRUE(socket.ok()) << socket.status();
+  EXPECT_EQ(ModeOf(Path()) & 07777, 0666u);
+}
+
+TEST_F(ControlSocketTest, AnOwnerThatMayNotBeGivenLeavesNothing) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may give a file to anybody";
+  const auto socket = ControlSocket::Bind(Path(), {.owner = 0});
+  EXPECT_THAT(std::string(socket.status().message()), StartsWith("--control-owner: "));
   EXPECT_EQ(Files(), 0u);
 }
 

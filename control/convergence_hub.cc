@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/error_reason.h"
 
 namespace daxvmm::control {
 namespace {
@@ -20,6 +21,8 @@ bool SameNumbers(const ConvergenceCounts& a, const ConvergenceCounts& b) {
          a.noticed_still_held == b.noticed_still_held && a.unknown == b.unknown && a.generation == b.generation;
 }
 
+absl::Status Ending() { return WithReason(absl::UnavailableError("the machine is ending"), "MACHINE_ENDING"); }
+
 }  // namespace
 
 ConvergenceHub::ConvergenceHub(const Controller* controller)
@@ -27,10 +30,11 @@ ConvergenceHub::ConvergenceHub(const Controller* controller)
 
 absl::Status ConvergenceHub::Add(std::shared_ptr<Listener> listener, Wish wish) {
   MutexLock lock(&mu_);
-  if (stop_) return absl::UnavailableError("the machine is ending");
+  if (stop_) return Ending();
   if (entries_.size() >= kMaxConvergenceListeners) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("convergence is watched ", kMaxConvergenceListeners, " times already; end one, or try later"));
+    return WithReason(absl::ResourceExhaustedError(absl::StrCat("convergence is watched ", kMaxConvergenceListeners,
+                                                                " times already; end one, or try later")),
+                      "TOO_MANY_STREAMS", {{"limit", absl::StrCat(kMaxConvergenceListeners)}});
   }
   Entry entry;
   entry.listener = std::move(listener);
@@ -71,7 +75,7 @@ void ConvergenceHub::Stop() {
   }
   // A round may be under way: nothing of it comes after the end.
   thread_.Join();
-  for (const auto& listener : left) listener->Ended(absl::UnavailableError("the machine is ending"));
+  for (const auto& listener : left) listener->Ended(Ending());
 }
 
 std::optional<ConvergenceHub::Clock::time_point> ConvergenceHub::NextDue() const {

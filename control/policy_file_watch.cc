@@ -34,6 +34,9 @@ constexpr uint32_t kEvents = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE
 // A writer that has the file open for longer than this without writing is no longer waited for.
 constexpr std::chrono::seconds kWriterPatience(10);
 
+// Looks to wait for before a policy that could not be taken is offered again.
+constexpr int kTakeAgain = 5;
+
 // What tells one state of the file from another, short of reading it. Zeroes: it cannot be statted.
 struct Signature {
   dev_t device = 0;
@@ -238,6 +241,8 @@ void PolicyFileWatch::Watcher::Load() {
     const absl::Status status = policy.ok() ? options_.take(*policy) : policy.status();
     if (!status.ok()) {
       Fail(status);
+      // No fault of the file: it may be taken later, as it is.
+      if (absl::IsUnavailable(status)) due_ = Clock::now() + kTakeAgain * options_.poll;
       return;
     }
     taken_ = *std::move(text);

@@ -26,7 +26,8 @@ class PolicyFileWatch {
     std::string known_content;
     // INVALID_ARGUMENT in one line, "FILE:12: ...".
     std::function<absl::StatusOr<dax::Policy>(absl::string_view text)> parse;
-    // Puts a policy into force; an error is treated as one of the file.
+    // Puts a policy into force; an error is treated as one of the file. After UNAVAILABLE the same policy is given
+    // again a little later, until it is taken or the file changes.
     std::function<absl::Status(const dax::Policy& policy)> take;
     // The file cannot be read, parsed or taken: once for each new error. OK: its content is in force again. Logging is
     // done by the watch.

@@ -24,6 +24,7 @@
 namespace daxvmm::control {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
@@ -63,7 +64,7 @@ class PolicyFileWatchTest : public ::testing::Test {
               MutexLock lock(&mu_);
               taken_.push_back(policy.rules[0].name);
               changed_.SignalAll();
-              return absl::OkStatus();
+              return taken_.size() > unavailable_ ? absl::OkStatus() : absl::UnavailableError("the disk is full");
             },
         .report =
             [this](const absl::Status& error) {
@@ -122,9 +123,24 @@ class PolicyFileWatchTest : public ::testing::Test {
   Mutex mu_;
   CondVar changed_;
   std::vector<std::string> taken_ ABSL_GUARDED_BY(mu_);
+  size_t unavailable_ ABSL_GUARDED_BY(mu_) = 0;  // so many policies are not taken
   std::vector<std::string> reports_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<PolicyFileWatch> watch_;
 };
+
+TEST_F(PolicyFileWatchTest, WhatCouldNotBeTakenIsOfferedAgain) {
+  {
+    MutexLock lock(&mu_);
+    unavailable_ = 2;
+  }
+  Write(path_, "two");
+  Watch(std::chrono::milliseconds(10));
+  AwaitReport("the disk is full");
+  Await("a third attempt", [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return taken_.size() == 3 && reports_.size() == 2 && reports_.back().empty();
+  });
+  EXPECT_THAT(Taken(), ElementsAre("two", "two", "two"));
+}
 
 TEST_F(PolicyFileWatchTest, WhatChangedBeforeItBeganIsTaken) {
   Write(path_, "zero");
@@ -271,7 +287,9 @@ TEST_F(PolicyFileWatchTest, TheSameContentIsNoChange) {
   Write(path_, "one");
   Write(root_ + "/new", "one");
   fs::rename(root_ + "/new", path_);
-  Write(path_, "two");
+  // Not in place: the look that the rename asks for could see it half written.
+  Write(root_ + "/new", "two");
+  fs::rename(root_ + "/new", path_);
   AwaitTaken("two");
   EXPECT_EQ(Taken(), std::vector<std::string>{"two"});
 }

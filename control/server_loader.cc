@@ -1,14 +1,8 @@
 #include "control/server_loader.h"
 
-#include <dlfcn.h>
-#include <pthread.h>
-#include <unistd.h>
-
-#include <climits>
-#include <csignal>
-#include <cstdlib>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -16,82 +10,57 @@
 namespace daxvmm::control {
 namespace {
 
-// From the program's folder.
 constexpr const char* kPlaces[] = {"", "../lib/daxvmm/", "../control/"};
+constexpr Library kLibrary = {
+    .what = "control library", .file_name = kServerLibraryName, .environment = kControlLibraryEnv, .places = kPlaces};
 
-void TakeLine(uint32_t level, const char* line) {
-  switch (static_cast<LogLevel>(level)) {
-    case LogLevel::kDebug:
-      LOG(kDebug) << line;
-      return;
-    case LogLevel::kInfo:
-      LOG(kInfo) << line;
-      return;
-    case LogLevel::kWarning:
-      LOG(kWarning) << line;
-      return;
-    case LogLevel::kError:
-      LOG(kError) << line;
-      return;
+class LoadedStateCodec final : public StateCodec {
+ public:
+  LoadedStateCodec(daxvmm_control_encode_state_fn encode, daxvmm_control_decode_state_fn decode)
+      : encode_(encode), decode_(decode) {}
+
+  absl::StatusOr<std::string> Encode(const SavedPolicy& state) const override {
+    std::string text;
+    RETURN_IF_ERROR(ToStatus([&](char* error, size_t size) { return encode_(&kArgs, &state, &text, error, size); }));
+    return text;
   }
-}
-
-absl::StatusOr<std::string> ProgramFolder() {
-  char buffer[PATH_MAX];
-  const ssize_t n = readlink("/proc/self/exe", buffer, sizeof(buffer));
-  if (n < 0) return ErrnoStatus(errno, "/proc/self/exe");
-  const std::string program(buffer, n);
-  return program.substr(0, program.rfind('/') + 1);
-}
-
-// A function of the library, which is loaded if it is not yet, and never unloaded.
-absl::StatusOr<void*> LoadSymbol(const std::string& library_path, const char* name) {
-  // A library's constructor may start a thread: it must not be the one that gets the program's signals.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  void* const library = dlopen(library_path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (library == nullptr) return absl::UnavailableError(absl::StrCat("control library: ", dlerror()));
-  void* const symbol = dlsym(library, name);
-  if (symbol == nullptr) {
-    return absl::FailedPreconditionError(absl::StrCat("control library ", library_path, ": has no ", name));
+  absl::StatusOr<SavedPolicy> Decode(absl::string_view text) const override {
+    SavedPolicy state;
+    RETURN_IF_ERROR(ToStatus(
+        [&](char* error, size_t size) { return decode_(&kArgs, text.data(), text.size(), &state, error, size); }));
+    return state;
   }
-  return symbol;
-}
+
+ private:
+  static constexpr daxvmm_control_state_args kArgs = {
+      .abi_version = kServerAbiVersion, .reserved = 0, .layout = kServerAbiLayout};
+
+  static absl::Status ToStatus(absl::FunctionRef<int(char* error, size_t size)> call) {
+    char error[1024] = "";
+    const int code = call(error, sizeof(error));
+    return code == 0 ? absl::OkStatus() : absl::Status(static_cast<absl::StatusCode>(code), error);
+  }
+
+  const daxvmm_control_encode_state_fn encode_;
+  const daxvmm_control_decode_state_fn decode_;
+};
 
 }  // namespace
 
-absl::StatusOr<std::string> LocateControlLibrary(const std::string& option) {
-  const char* const from_environment = secure_getenv(kControlLibraryEnv);
-  if (!option.empty() || from_environment != nullptr) {
-    const std::string chosen = !option.empty() ? option : from_environment;
-    if (access(chosen.c_str(), R_OK) != 0) return ErrnoStatus(errno, absl::StrCat("control library ", chosen));
-    // Without a slash dlopen would search the system's folders instead.
-    return chosen.find('/') == std::string::npos ? "./" + chosen : chosen;
-  }
-  ASSIGN_OR_RETURN(const std::string folder, ProgramFolder());
-  std::string looked;
-  for (const char* place : kPlaces) {
-    std::string path = absl::StrCat(folder, place, kServerLibraryName);
-    if (access(path.c_str(), R_OK) == 0) return path;
-    absl::StrAppend(&looked, looked.empty() ? "" : ", ", path);
-  }
-  return absl::NotFoundError(absl::StrCat("the control library is in none of ", looked, "; set ", kControlLibraryEnv));
-}
+absl::StatusOr<std::string> LocateControlLibrary(const std::string& option) { return LocateLibrary(kLibrary, option); }
 
-absl::StatusOr<LoadedControlServer> LoadedControlServer::Start(Controller* controller, int listen_fd,
+absl::StatusOr<LoadedControlServer> LoadedControlServer::Start(Controller* controller,
+                                                               const ControlServerOptions& options,
                                                                const std::string& library_path) {
-  ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(library_path, kServerStartSymbol));
+  ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(kLibrary, library_path, kServerStartSymbol));
   const auto start = reinterpret_cast<daxvmm_control_start_fn>(symbol);
   const daxvmm_control_start_args args = {
       .abi_version = kServerAbiVersion,
       .log_level = static_cast<uint32_t>(GetLogLevel()),
       .layout = kServerAbiLayout,
       .controller = controller,
-      .listen_fd = listen_fd,
-      .log = &TakeLine,
+      .options = &options,
+      .log = &TakeLibraryLine,
   };
   daxvmm_control_handle handle{};
   char error[512] = "";
@@ -100,24 +69,20 @@ absl::StatusOr<LoadedControlServer> LoadedControlServer::Start(Controller* contr
     return absl::Status(static_cast<absl::StatusCode>(code),
                         absl::StrCat("control library ", library_path, ": ", error));
   }
-  return LoadedControlServer(handle);
+  return LoadedControlServer(LibraryHandle(handle));
 }
 
-LoadedControlServer& LoadedControlServer::operator=(LoadedControlServer&& other) noexcept {
-  if (this != &other) {
-    Stop();
-    handle_ = std::exchange(other.handle_, {});
-  }
-  return *this;
-}
-
-void LoadedControlServer::Stop() {
-  if (handle_.server != nullptr) handle_.stop(handle_.server);
-  handle_ = {};
+absl::Status CheckTlsFilesByLibrary(const TlsFiles& files, const std::string& library_path) {
+  ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(kLibrary, library_path, kCheckTlsSymbol));
+  const daxvmm_control_check_args args = {
+      .abi_version = kServerAbiVersion, .reserved = 0, .layout = kServerAbiLayout, .tls = &files};
+  char error[1024] = "";
+  const int code = reinterpret_cast<daxvmm_control_check_tls_fn>(symbol)(&args, error, sizeof(error));
+  return code == 0 ? absl::OkStatus() : absl::Status(static_cast<absl::StatusCode>(code), error);
 }
 
 absl::StatusOr<PolicyParser> PolicyParser::Load(const std::string& library_path) {
-  ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(library_path, kParsePolicySymbol));
+  ASSIGN_OR_RETURN(void* const symbol, LoadSymbol(kLibrary, library_path, kParsePolicySymbol));
   const PolicyParser parser(reinterpret_cast<daxvmm_control_parse_policy_fn>(symbol));
   // A library of another build is found out now, not when the first file is read.
   const auto probe = parser.Parse("default_outcome: OUTCOME_NO_DAX", "probe");
@@ -142,6 +107,20 @@ absl::StatusOr<dax::Policy> PolicyParser::Parse(absl::string_view text, const st
   const int code = parse_(&args, &policy, error, sizeof(error));
   if (code != 0) return absl::Status(static_cast<absl::StatusCode>(code), error);
   return policy;
+}
+
+absl::StatusOr<std::shared_ptr<const StateCodec>> LoadStateCodec(const std::string& library_path) {
+  ASSIGN_OR_RETURN(void* const encode, LoadSymbol(kLibrary, library_path, kEncodeStateSymbol));
+  ASSIGN_OR_RETURN(void* const decode, LoadSymbol(kLibrary, library_path, kDecodeStateSymbol));
+  std::shared_ptr<const StateCodec> codec =
+      std::make_shared<LoadedStateCodec>(reinterpret_cast<daxvmm_control_encode_state_fn>(encode),
+                                         reinterpret_cast<daxvmm_control_decode_state_fn>(decode));
+  // A library of another build is found out now, not when the first change is made.
+  if (const auto probe = codec->Encode({}); !probe.ok()) {
+    return absl::Status(probe.status().code(),
+                        absl::StrCat("control library ", library_path, ": ", probe.status().message()));
+  }
+  return codec;
 }
 
 }  // namespace daxvmm::control

@@ -6,12 +6,17 @@
 #ifndef DAXVMM_CONTROL_SERVER_LOADER_H_
 #define DAXVMM_CONTROL_SERVER_LOADER_H_
 
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "control/controller.h"
+#include "control/library.h"
+#include "control/saved_policy.h"
 #include "control/server_abi.h"
+#include "control/server_options.h"
 
 namespace daxvmm::control {
 
@@ -27,22 +32,28 @@ absl::StatusOr<std::string> LocateControlLibrary(const std::string& option = "")
 class [[nodiscard]] LoadedControlServer {
  public:
   // Takes some 15 ms of which most is loading, so it is called once the guest runs. `controller` must outlive the
-  // server. `listen_fd` is a ControlSocket's; it is duplicated. The library's log lines and level are this process's.
+  // server. The sockets of `options` are duplicated. The library's log lines and level are this process's.
   // FAILED_PRECONDITION for a library of another build, UNAVAILABLE if it cannot be loaded.
-  static absl::StatusOr<LoadedControlServer> Start(Controller* controller, int listen_fd,
+  static absl::StatusOr<LoadedControlServer> Start(Controller* controller, const ControlServerOptions& options,
                                                    const std::string& library_path);
+  // On a Unix socket alone, for this process's user and root.
+  static absl::StatusOr<LoadedControlServer> Start(Controller* controller, int listen_fd,
+                                                   const std::string& library_path) {
+    return Start(controller, ControlServerOptions{.unix_listener = listen_fd}, library_path);
+  }
 
-  LoadedControlServer(LoadedControlServer&& other) noexcept : handle_(other.handle_) { other.handle_ = {}; }
-  LoadedControlServer& operator=(LoadedControlServer&& other) noexcept;
-  // Stops the server: no thread calls the controller afterwards. The library stays loaded, since gRPC keeps threads.
-  ~LoadedControlServer() { Stop(); }
+  // Destruction stops the server: no thread calls the controller afterwards. The library stays loaded, since gRPC keeps
+  // threads.
 
  private:
-  explicit LoadedControlServer(daxvmm_control_handle handle) : handle_(handle) {}
-  void Stop();
+  explicit LoadedControlServer(LibraryHandle handle) : handle_(std::move(handle)) {}
 
-  daxvmm_control_handle handle_{};
+  LibraryHandle handle_;
 };
+
+// Whether a server could use these files, told before the guest runs. INVALID_ARGUMENT in one line that begins with the
+// flag at fault; else as LoadedControlServer::Start. Takes some 15 ms of which most is loading.
+absl::Status CheckTlsFilesByLibrary(const TlsFiles& files, const std::string& library_path);
 
 // Reads policy files, with the same library: it has the contract's two text forms. Copyable.
 class PolicyParser {
@@ -58,6 +69,10 @@ class PolicyParser {
 
   daxvmm_control_parse_policy_fn parse_;
 };
+
+// The codec of state files, from the same library. Takes some 15 ms of which most is loading. Errors as of
+// LoadedControlServer::Start.
+absl::StatusOr<std::shared_ptr<const StateCodec>> LoadStateCodec(const std::string& library_path);
 
 }  // namespace daxvmm::control
 

@@ -131,6 +131,23 @@ TEST_F(ServerLoaderTest, AnotherBuildIsRefused) {
   }
 }
 
+TEST_F(ServerLoaderTest, TurnsAStateIntoTextAndBack) {
+  const auto codec = LoadStateCodec(*LocateControlLibrary());
+  ASSERT_TRUE(codec.ok()) << codec.status();
+  SavedPolicy state;
+  state.generation = 2;
+  state.policy.default_outcome = dax::Outcome::kDax;
+  state.overrides = {{.share_tag = "data", .file = "a\xff", .dax = true, .note = "n"}};
+  state.history = {{2, {dax::SourceKind::kRequest, "uid 0"}, absl::FromUnixSeconds(7), "s", "c"}};
+  const auto text = (*codec)->Encode(state);
+  ASSERT_TRUE(text.ok()) << text.status();
+  const auto back = (*codec)->Decode(*text);
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, state);
+  EXPECT_THAT(std::string((*codec)->Decode("bad").status().message()), HasSubstr("line 1: "));
+  EXPECT_EQ(LoadStateCodec("libm.so.6").status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
 TEST_F(ServerLoaderTest, ParsesPolicyFilesWithAndWithoutAServer) {
   const auto parser = PolicyParser::Load(*LocateControlLibrary());
   ASSERT_TRUE(parser.ok()) << parser.status();

@@ -4,9 +4,7 @@
 
 #include <memory>
 
-#include "control/call_thread.h"
-#include "control/controller.h"
-#include "control/convergence_hub.h"
+#include "control/service_calls.h"
 
 namespace grpc {
 class Service;
@@ -14,14 +12,16 @@ class Service;
 
 namespace daxvmm::control {
 
-// All that is given must outlive the service, and the service the server that it is registered with. Calls are answered
-// on gRPC's threads, but for what takes long (lists, explanations, changes): that is done by `calls`, and counting by
-// the hub. To destroy a service, include <grpcpp/impl/service_type.h>.
-std::unique_ptr<grpc::Service> NewDaxPolicyService(Controller* controller, ConvergenceHub* hub, CallThread* calls);
-std::unique_ptr<grpc::Service> NewDaxWindowService(Controller* controller);
+// What `parts` point to outlives the service, and the service the server that it is registered with. Calls are answered
+// on gRPC's threads, but for what takes long (lists, explanations, changes): that is done by `parts.calls`, and
+// counting by the hub. To destroy a service, include <grpcpp/impl/service_type.h>.
+std::unique_ptr<grpc::Service> NewDaxPolicyService(const ServiceParts& parts);
+std::unique_ptr<grpc::Service> NewDaxWindowService(const ServiceParts& parts);
+std::unique_ptr<grpc::Service> NewMachineService(const ServiceParts& parts);
 
 // Full names, as health and reflection know them.
-inline constexpr const char* kServiceNames[] = {"daxvmm.v1.DaxPolicyService", "daxvmm.v1.DaxWindowService"};
+inline constexpr const char* kServiceNames[] = {"daxvmm.v1.DaxPolicyService", "daxvmm.v1.DaxWindowService",
+                                                "daxvmm.v1.MachineService"};
 
 }  // namespace daxvmm::control
 

@@ -2,6 +2,8 @@
 #ifndef DAXVMM_VMM_CONFIG_H_
 #define DAXVMM_VMM_CONFIG_H_
 
+#include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +12,10 @@
 #include "base/units.h"
 #include "devices/virtio_fs/dax/policy.h"
 #include "devices/virtio_fs/fs/share_options.h"
+
+namespace daxvmm::control {
+class StateCodec;
+}  // namespace daxvmm::control
 
 namespace daxvmm::vmm {
 
@@ -36,7 +42,23 @@ struct MachineConfig {
   // Where `policy` was read from, if somebody watches that file and tells the machine of its changes; empty: nobody
   // does. While it is not empty, a policy from the control plane has to be forced.
   std::string policy_file;
+  // `policy` was asked for, and is not the one of a machine that was told nothing: worth a line where it does not
+  // count.
+  bool policy_given = false;
+  // Where policy, overrides and history are kept over a restart (docs/policy_state.md); empty: they are not. One
+  // machine at a time.
+  std::string state_dir;
+  // A state there that is torn, damaged or of another version is set aside, and the machine starts as with none; else
+  // it does not start.
+  bool reset_bad_state = false;
+  // Null: that of the control library, which is located and loaded. A process that has the contract linked in gives
+  // control/saved_policy_codec.h's.
+  std::shared_ptr<const control::StateCodec> state_codec;
+  // The file that tells who changed the policy; empty: none does.
+  std::string audit_log;
   std::string kvm_path = "/dev/kvm";
+  // How long the guest may take to power off when it is asked to, if nobody says otherwise.
+  std::chrono::seconds shutdown_timeout{30};
 };
 
 inline constexpr unsigned kMaxCpus = 64;

@@ -46,6 +46,8 @@ class FaultMender {
   // nullopt: enter again. Else why the guest cannot go on, in a clause.
   std::optional<std::string> Handle(std::span<const TouchedPage> touched);
 
+  // Whether the last fault found something mended, by whoever.
+  bool mended() const { return futile_ == 0; }
   // Whether the pages that an instruction perhaps reaches are wanted too.
   bool suspicious() const { return futile_ >= kSuspicious; }
 

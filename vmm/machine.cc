@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "vmm/acpi/tables.h"
@@ -29,55 +30,65 @@ uint64_t DescriptorsPerShare(size_t shares) {
   return limit.rlim_cur / 4 * 3 / shares;
 }
 
-dax::PolicySource StartSource(const MachineConfig& config) {
-  if (config.policy_file.empty()) return {.kind = dax::SourceKind::kStart, .detail = ""};
-  return {.kind = dax::SourceKind::kFile, .detail = config.policy_file};
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Machine>> Machine::Create(const MachineConfig& config, ConsoleHooks console) {
   RETURN_IF_ERROR(Validate(config));
-  dax::Policy policy = ComposePolicy(config, config.policy);
-  if (absl::Status status = dax::Validate(policy); !status.ok()) return Prefix(status, "policy: ");
+  if (absl::Status status = dax::Validate(ComposePolicy(config, config.policy)); !status.ok()) {
+    return Prefix(status, "policy: ");
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<PolicyKeeper> keeper, PolicyKeeper::Open(config));
   ASSIGN_OR_RETURN(KvmSystem kvm, KvmSystem::Open(config.kvm_path));
   ASSIGN_OR_RETURN(KvmVm vm, kvm.CreateVm());
   ASSIGN_OR_RETURN(EventFd first_entry, EventFd::Create());
   ASSIGN_OR_RETURN(EventFd end_event, EventFd::Create());
   ASSIGN_OR_RETURN(EventFd power_button, EventFd::Create());
   ASSIGN_OR_RETURN(EventFd serial_interrupt, EventFd::Create());
-  std::unique_ptr<Machine> machine(new Machine(config, std::move(console), std::move(vm), std::move(policy),
+  std::unique_ptr<Machine> machine(new Machine(config, std::move(console), std::move(vm), std::move(keeper),
                                                std::move(first_entry), std::move(end_event), std::move(power_button),
                                                std::move(serial_interrupt)));
   if (!config.policy_file.empty()) machine->policy_.SetWatchedFile(config.policy_file);
   RETURN_IF_ERROR(machine->Build(kvm));
+  // Last, so that a machine that cannot be built leaves the state as it was.
+  if (!config.state_dir.empty() || !config.audit_log.empty()) {
+    if (absl::Status status = machine->policy_.StartRecording(machine->keeper_.get()); !status.ok()) {
+      return Prefix(status, "state-dir: ");
+    }
+  }
+  // Those of an earlier run.
+  if (!machine->policy_.Get()->compiled->overrides().empty()) machine->override_expiry_.Changed();
   return machine;
 }
 
-Machine::Machine(const MachineConfig& config, ConsoleHooks console, KvmVm vm, dax::Policy policy, EventFd first_entry,
-                 EventFd end_event, EventFd power_button, EventFd serial_interrupt)
+Machine::Machine(const MachineConfig& config, ConsoleHooks console, KvmVm vm, std::unique_ptr<PolicyKeeper> keeper,
+                 EventFd first_entry, EventFd end_event, EventFd power_button, EventFd serial_interrupt)
     : config_(config),
-      policy_(std::move(policy), StartSource(config)),
+      keeper_(std::move(keeper)),
+      policy_(keeper_->Start(config_)),
       first_entry_(std::move(first_entry)),
       end_event_(std::move(end_event)),
       power_button_(std::move(power_button)),
       serial_interrupt_(std::move(serial_interrupt)),
+      created_(absl::Now()),
+      gate_(config.cpus, false),
       vm_(std::move(vm)),
-      uart_({.output = std::move(console.output),
+      uart_({.output =
+                 [this, output = std::move(console.output)](std::span<const uint8_t> bytes) {
+                   // First, since the embedder may be slow to take it.
+                   console_.Append(bytes);
+                   output(bytes);
+                 },
              .pulse_interrupt = [this] { serial_interrupt_.Signal(); },
              .input_room = std::move(console.input_room)}),
       acpi_pm_({.s5_sleep_type = layout::kAcpiSleepTypeS5,
                 .reset_value = layout::kAcpiResetValue,
                 .power_off = [this] { EndGuest({GuestEndKind::kPowerOff, ""}); },
                 .reset = [this] { EndGuest({GuestEndKind::kReset, "the guest asked for a reboot"}); }}),
-      pvpanic_([this] { EndGuest({GuestEndKind::kPanic, "the guest's kernel panicked"}); }) {}
+      pvpanic_([this] { EndGuest({GuestEndKind::kPanic, "the guest's kernel panicked"}); }) {
+  ObservePolicy();
+}
 
 Machine::~Machine() { Halt(); }
-
-void Machine::Halt() {
-  for (auto& vcpu : vcpus_) vcpu->RequestStop();
-  vcpus_.clear();
-}
 
 absl::Status Machine::Build(const KvmSystem& kvm) {
   ASSIGN_OR_RETURN(const std::vector<kvm_cpuid_entry2> cpuid, kvm.SupportedCpuid());
@@ -138,6 +149,7 @@ absl::Status Machine::BuildShares() {
     options.share = config.options;
     if (options.share.max_descriptors == 0) options.share.max_descriptors = descriptors;
     options.dax_quota = config.dax_quota;
+    options.repaired = ObserveWindow(config.tag);
     if (windows_[i] != nullptr) options.window = virtio_fs::WindowPlace{windows_[i].get(), plan_.windows[i].base};
     Share share;
     share.window = windows_[i].get();
@@ -147,6 +159,7 @@ absl::Status Machine::BuildShares() {
     share.device = *std::move(device);
     ASSIGN_OR_RETURN(share.slot,
                      VirtioSlot::Create(static_cast<unsigned>(i), share.device.get(), &*memory_, &vm_, &mmio_));
+    share.slot->ObserveNeedsReset(ObserveNeedsReset(config.tag));
     if (dax::Window* window = share.device->window(); window != nullptr) {
       guard_.Add({.name = config.tag,
                   .base = plan_.windows[i].base,
@@ -187,39 +200,10 @@ absl::Status Machine::BuildVcpus(const KvmSystem& kvm, std::span<const kvm_cpuid
     ASSIGN_OR_RETURN(KvmVcpu vcpu, vm_.CreateVcpu(i));
     RETURN_IF_ERROR(SetUpVcpu(&vcpu, ChooseCpuid(cpuid, i, options)));
     if (i == 0) RETURN_IF_ERROR(SetUpBootVcpu(&vcpu, state));
-    vcpus_.emplace_back(
-        new Vcpu(i, std::move(vcpu), {.mmio = &mmio_, .ports = &ports_, .memory = &*memory_, .guard = &guard_}, this));
+    vcpus_.emplace_back(new Vcpu(
+        i, std::move(vcpu), {.mmio = &mmio_, .ports = &ports_, .memory = &*memory_, .guard = &guard_}, &gate_, this));
   }
   return absl::OkStatus();
-}
-
-absl::Status Machine::Start() {
-  for (auto& vcpu : vcpus_) RETURN_IF_ERROR(vcpu->Start());
-  return absl::OkStatus();
-}
-
-void Machine::ReportVcpus() {
-  for (auto& vcpu : vcpus_) vcpu->RequestReport();
-}
-
-std::optional<GuestEnd> Machine::end() const {
-  MutexLock lock(&mu_);
-  return end_;
-}
-
-void Machine::EndGuest(GuestEnd end) {
-  {
-    MutexLock lock(&mu_);
-    if (end_.has_value()) return;
-    end_ = std::move(end);
-  }
-  // The caller may be a vCPU in the middle of an exit, which must not wait for itself: whoever owns the machine stops
-  // the vCPUs when it sees this.
-  end_event_.Signal();
-}
-
-void Machine::FirstEntry(unsigned index) {
-  if (index == 0) first_entry_.Signal();
 }
 
 }  // namespace daxvmm::vmm

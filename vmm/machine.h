@@ -6,6 +6,8 @@
 #ifndef DAXVMM_VMM_MACHINE_H_
 #define DAXVMM_VMM_MACHINE_H_
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -14,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "base/event_fd.h"
 #include "base/mutex.h"
 #include "control/controller.h"
@@ -30,8 +33,11 @@
 #include "vmm/guest_end.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/memory_plan.h"
+#include "vmm/orderly_shutdown.h"
 #include "vmm/override_expiry.h"
+#include "vmm/policy_keeper.h"
 #include "vmm/vcpu.h"
+#include "vmm/vcpu_gate.h"
 #include "vmm/virtio_slot.h"
 #include "vmm/window_guard.h"
 
@@ -55,13 +61,16 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
-  // Starts the vCPUs. Once.
-  absl::Status Start();
-  // Ends the vCPU threads for good and waits for them: no hook is called afterwards. Not from a hook. Idempotent.
+  // kWait: no vCPU runs guest code before StartMachine; the rest is as of a machine that runs.
+  enum class StartMode { kRun, kWait };
+  // Starts the vCPUs' threads. Once, and before anybody else calls the machine.
+  absl::Status Start(StartMode mode = StartMode::kRun);
+  // Ends the vCPU threads for good and waits for them, paused or not: no hook is called afterwards. Not from a hook.
+  // Idempotent.
   void Halt();
 
   // Signalled when the first vCPU is about to run guest code; the control plane is started then, so that it does not
-  // delay the guest.
+  // delay the guest. One that is to start the machine has to be started before.
   const EventFd& first_entry_event() const { return first_entry_; }
   // Signalled when the guest has ended; end() then has a value.
   const EventFd& end_event() const { return end_event_; }
@@ -69,9 +78,9 @@ class Machine final : public control::Controller, private VcpuEnvironment {
 
   // Any thread, once started:
   // Presses the power button, which a guest with an ACPI button driver and someone who listens takes as a wish to
-  // power off.
+  // power off. ShutdownMachine does it as long as it takes.
   void PressPowerButton() { power_button_.Signal(); }
-  // Ends the guest as it stands.
+  // Ends the guest as it stands, paused or not.
   void Stop(const std::string& why) { EndGuest({GuestEndKind::kStopped, why}); }
   // Logs where each vCPU is, for a guest that hangs.
   void ReportVcpus();
@@ -89,8 +98,23 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   std::vector<dax::PolicyHistoryEntry> PolicyHistory() const override;
   absl::StatusOr<control::Explanation> Explain(const control::FileRef& file) const override;
   absl::StatusOr<std::vector<control::LiveFile>> ListFiles(const std::string& share_tag) const override;
+  absl::StatusOr<control::FilePage> QueryFiles(const control::FileQuery& query) const override;
   absl::StatusOr<control::ConvergenceCounts> GetConvergence(const std::string& share_tag) const override;
   absl::StatusOr<std::vector<control::WindowUse>> GetWindows(const std::string& share_tag) const override;
+  absl::StatusOr<control::PolicyPreview> PreviewPolicy(const dax::Policy& policy,
+                                                       const control::PolicySetOptions& options,
+                                                       size_t limit) const override;
+  absl::StatusOr<control::MappingPage> QueryMappings(const control::MappingQuery& query) const override;
+  control::MachineInfo GetMachine() const override;
+  absl::Status StartMachine() override;
+  absl::Status PauseMachine() override;
+  absl::Status ResumeMachine() override;
+  absl::StatusOr<absl::Time> ShutdownMachine(const control::ShutdownOptions& options) override;
+  control::MetricsSnapshot GetMetrics() const override;
+  void SetCallCounts(const control::ControlCallCounts* counts) override;
+  control::AuditLog* audit_log() override { return keeper_->audit_log(); }
+  control::EventLog& events() override { return events_; }
+  control::ConsoleLog& console() override { return console_; }
 
   // A watched policy file, of which somebody else tells (control/policy_file_watch.h). Any thread.
   // The policy is that of the file, before the rules of shares are put in front of it. Wins over whatever is in force.
@@ -106,8 +130,8 @@ class Machine final : public control::Controller, private VcpuEnvironment {
     std::unique_ptr<VirtioSlot> slot;  // goes before the device
   };
 
-  Machine(const MachineConfig& config, ConsoleHooks console, KvmVm vm, dax::Policy policy, EventFd first_entry,
-          EventFd end_event, EventFd power_button, EventFd serial_interrupt);
+  Machine(const MachineConfig& config, ConsoleHooks console, KvmVm vm, std::unique_ptr<PolicyKeeper> keeper,
+          EventFd first_entry, EventFd end_event, EventFd power_button, EventFd serial_interrupt);
   absl::Status Build(const KvmSystem& kvm);
   absl::Status BuildMemory(std::span<const kvm_cpuid_entry2> cpuid);
   absl::Status BuildPlatform();
@@ -115,7 +139,18 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   absl::Status BuildVcpus(const KvmSystem& kvm, std::span<const kvm_cpuid_entry2> cpuid);
   // The shares of a tag, or all for an empty one; NOT_FOUND for an unknown one.
   absl::StatusOr<std::vector<const Share*>> SelectShares(const std::string& tag) const;
+  absl::StatusOr<std::vector<const virtio_fs::VirtioFsDevice*>> SelectDevices(const std::string& tag) const;
   control::WindowUse UseOf(const Share& share) const;
+  static dax::PolicyStore::SetOptions ToStore(const control::PolicySetOptions& options);
+  control::MachineState StateLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void StartLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Nothing happens to a machine that is not paused.
+  void ResumeLocked(const std::string& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ForceEnd(std::chrono::nanoseconds timeout);
+  // What makes events of what happens to the policy and in a share's devices.
+  void ObservePolicy();
+  virtio_fs::VirtioFsOptions::Observer ObserveWindow(const std::string& tag);
+  std::function<void()> ObserveNeedsReset(const std::string& tag);
   // With the bound that the shares' time-outs set.
   absl::StatusOr<control::PolicyChange> ToChange(const absl::StatusOr<uint64_t>& generation) const;
 
@@ -126,15 +161,32 @@ class Machine final : public control::Controller, private VcpuEnvironment {
   // In the order of construction; destruction is the reverse, after ~Machine has stopped the vCPUs: vCPUs, shares
   // (transport, then device with its workers), platform devices, memory, and last the virtual machine.
   const MachineConfig config_;
+  const std::unique_ptr<PolicyKeeper> keeper_;
+  control::EventLog events_;
+  control::ConsoleLog console_;
   dax::PolicyStore policy_;
   OverrideExpiry override_expiry_{&policy_};
   const EventFd first_entry_;
   const EventFd end_event_;
   const EventFd power_button_;
   const EventFd serial_interrupt_;
+  const absl::Time created_;
+  VcpuGate gate_;
+  // Who starts, pauses, resumes and halts waits for each other; taken before mu_, and held while a pause waits.
+  Mutex run_mu_;
+  bool threads_made_ ABSL_GUARDED_BY(run_mu_) = false;
   mutable Mutex mu_;
+  std::optional<absl::Time> started_ ABSL_GUARDED_BY(mu_);
+  std::optional<absl::Time> force_at_ ABSL_GUARDED_BY(mu_);  // once a shutdown was asked for
+  bool paused_ ABSL_GUARDED_BY(mu_) = false;
+  bool halted_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<GuestEnd> end_ ABSL_GUARDED_BY(mu_);
   std::optional<control::PolicyFileError> policy_file_error_ ABSL_GUARDED_BY(mu_);
+  mutable Mutex call_counts_mu_;  // held while those who count are asked
+  const control::ControlCallCounts* call_counts_ ABSL_GUARDED_BY(call_counts_mu_) = nullptr;
+  std::string policy_file_refusal_ ABSL_GUARDED_BY(mu_);  // what SetPolicyFromFile answered last; "": OK
+  OrderlyShutdown shutdown_{{.press = [this] { PressPowerButton(); },
+                             .force = [this](std::chrono::nanoseconds timeout) { ForceEnd(timeout); }}};
 
   KvmVm vm_;
   MemoryPlan plan_;

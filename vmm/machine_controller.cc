@@ -9,7 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "base/error_reason.h"
 #include "base/status.h"
+#include "devices/virtio_fs/dax/policy_change_text.h"
 #include "vmm/machine.h"
 
 namespace daxvmm::vmm {
@@ -29,30 +31,6 @@ control::MountMode ToMountMode(fuse::ClientDaxMode mode) {
   return control::MountMode::kNotMounted;
 }
 
-control::LiveFile ToControl(const std::string& tag, virtio_fs::LiveFile file) {
-  control::LiveFile out;
-  out.share_tag = tag;
-  out.node_id = file.node.raw();
-  out.path = std::move(file.path);
-  out.size = file.size;
-  out.decision_dax = file.report.policy.dax;
-  out.decision_rule = std::move(file.report.policy.rule);
-  out.reason = std::move(file.report.policy.reason);
-  out.overridden = file.report.policy.overridden;
-  out.told_dax = file.report.told_dax;
-  out.told_generation = file.report.told_generation;
-  out.convergence = file.report.convergence.what;
-  out.attributes_left = file.report.convergence.attributes_left;
-  out.open = file.open;
-  out.mapped_chunks = file.use.chunks;
-  out.setup_mappings = file.report.setup_mappings;
-  out.unmaps = file.use.unmaps;
-  out.reads = file.reads;
-  out.writes = file.writes;
-  out.mapped_against_policy = file.report.against_policy;
-  return out;
-}
-
 const char* YesNo(bool value) { return value ? "yes" : "no"; }
 
 std::vector<control::FactLine> FactLines(const virtio_fs::FileExplanation& file, bool read_only) {
@@ -67,17 +45,19 @@ std::vector<control::FactLine> FactLines(const virtio_fs::FileExplanation& file,
           {"read-only share", YesNo(read_only)}};
 }
 
-dax::PolicyStore::SetOptions ToStore(const control::PolicySetOptions& options) {
+}  // namespace
+
+dax::PolicyStore::SetOptions Machine::ToStore(const control::PolicySetOptions& options) {
   return {.source = {.kind = dax::SourceKind::kRequest, .detail = options.requester},
           .expected_generation = options.expected_generation,
-          .force = options.force};
+          .expected_etag = options.expected_etag,
+          .force = options.force,
+          .parts = options.parts};
 }
-
-}  // namespace
 
 absl::StatusOr<control::PolicyChange> Machine::ToChange(const absl::StatusOr<uint64_t>& generation) const {
   if (!generation.ok()) return generation.status();
-  control::PolicyChange change{.generation = *generation};
+  control::PolicyChange change{.generation = *generation, .etag = policy_.EtagOf(*generation)};
   for (const Share& share : shares_) {
     if (share.window == nullptr) continue;
     change.attribute_timeout = std::max(change.attribute_timeout, share.device->attribute_timeout());
@@ -94,6 +74,7 @@ control::PolicyState Machine::GetPolicy() const {
   state.source = snapshot->source;
   state.since = snapshot->since;
   state.watched_file = policy_.watched_file();
+  state.etag = policy_.EtagOf(snapshot->generation);
   MutexLock lock(&mu_);
   state.watched_file_error = policy_file_error_;
   return state;
@@ -106,7 +87,11 @@ absl::StatusOr<control::PolicyChange> Machine::SetPolicy(const dax::Policy& poli
 
 absl::StatusOr<control::PolicyChange> Machine::SetOverride(const dax::Override& override,
                                                            const control::PolicySetOptions& options) {
-  RETURN_IF_ERROR(SelectShares(override.share_tag).status());
+  if (absl::Status known = SelectShares(override.share_tag).status(); !known.ok()) {
+    keeper_->AuditRefusal("set-override", ToStore(options).source, dax::DescribeOverrideChange(nullptr, &override),
+                          known);
+    return known;
+  }
   const absl::StatusOr<uint64_t> generation = policy_.SetOverride(override, ToStore(options));
   if (generation.ok()) override_expiry_.Changed();
   return ToChange(generation);
@@ -143,13 +128,29 @@ absl::StatusOr<control::Explanation> Machine::Explain(const control::FileRef& fi
   out.rule = found.answer.rule;
   out.reason = found.answer.reason;
   out.generation = found.answer.generation;
+  out.adaptive = found.answer.adaptive;
+  out.mount_mode = ToMountMode(device.client_dax_mode());
+  const auto snapshot = policy_.Get();
+  out.enforcement = snapshot->compiled->policy().enforcement;
+  if (found.answer.overridden) {
+    out.override = snapshot->compiled->FindOverride(file.share_tag,
+                                                    found.live.has_value() ? found.live->node : NodeId(), found.path);
+  }
   if (!found.live.has_value()) return out;
   const dax::InodeReport& report = found.live->report;
   out.live = true;
   out.node_id = found.live->node.raw();
   out.told_dax = report.told_dax;
+  out.told_generation = report.told_generation;
   out.convergence = report.convergence.what;
   out.attributes_left = report.convergence.attributes_left;
+  out.open = found.live->open;
+  out.mapped_chunks = found.live->use.chunks;
+  out.setup_mappings = report.setup_mappings;
+  out.unmaps = found.live->use.unmaps;
+  out.reads = found.live->reads;
+  out.writes = found.live->writes;
+  out.mapped_against_policy = report.against_policy;
   return out;
 }
 
@@ -166,23 +167,10 @@ absl::StatusOr<std::vector<const Machine::Share*>> Machine::SelectShares(const s
     if (tag.empty() || share.device->tag() == tag) selected.push_back(&share);
   }
   if (selected.empty() && !tag.empty()) {
-    return absl::NotFoundError(absl::StrCat("share: this machine has no share with the tag '", tag, "'"));
+    return WithReason(absl::NotFoundError(absl::StrCat("share: this machine has no share with the tag '", tag, "'")),
+                      "SHARE_NOT_FOUND", {{"share", tag}});
   }
   return selected;
-}
-
-absl::StatusOr<std::vector<control::LiveFile>> Machine::ListFiles(const std::string& share_tag) const {
-  ASSIGN_OR_RETURN(const std::vector<const Share*> shares, SelectShares(share_tag));
-  std::vector<control::LiveFile> files;
-  for (const Share* share : shares) {
-    for (virtio_fs::LiveFile& file : share->device->ListFiles()) {
-      files.push_back(ToControl(share->device->tag(), std::move(file)));
-    }
-  }
-  std::ranges::sort(files, [](const control::LiveFile& a, const control::LiveFile& b) {
-    return std::tie(a.share_tag, a.path, a.node_id) < std::tie(b.share_tag, b.path, b.node_id);
-  });
-  return files;
 }
 
 control::WindowUse Machine::UseOf(const Share& share) const {
@@ -195,6 +183,8 @@ control::WindowUse Machine::UseOf(const Share& share) const {
   use.capacity = window->size();
   use.guest_base = *share.device->window_base();
   const dax::WindowStats stats = window->stats();
+  use.total_chunks = stats.chunks;
+  use.reclaim_threshold_chunks = dax::ReclaimThreshold(stats.chunks);
   use.mapped_chunks = stats.mapped_chunks;
   use.mapped_chunks_max = stats.mapped_chunks_max;
   use.maps = stats.maps;

@@ -4,9 +4,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -17,15 +15,20 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/log.h"
+#include "base/service_notify.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "base/version.h"
-#include "control/control_socket.h"
+#include "control/metrics/endpoint.h"
+#include "control/metrics/loader.h"
 #include "control/policy_file.h"
 #include "control/policy_file_watch.h"
 #include "control/server_loader.h"
 #include "vmm/console.h"
+#include "vmm/control_options.h"
 #include "vmm/machine.h"
 #include "vmm/run_options.h"
 #include "vmm/terminal.h"
@@ -58,7 +61,8 @@ std::string AsFlagError(const absl::Status& status, const MachineConfig& config)
   if (absl::StartsWith(message, config.kvm_path + ": ") || absl::StartsWith(message, "KVM_")) {
     return absl::StrCat("--kvm: ", message);
   }
-  for (const char* field : {"kernel: ", "initrd: ", "cmdline: ", "mem: ", "cpus: ", "share: ", "policy: "}) {
+  for (const char* field :
+       {"kernel: ", "initrd: ", "cmdline: ", "mem: ", "cpus: ", "share: ", "policy: ", "state-dir: ", "audit-log: "}) {
     if (absl::StartsWith(message, field)) return absl::StrCat("--", message);
   }
   return message;
@@ -86,9 +90,27 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// A guest that is still booting has nobody who listens to its power button, and the press is lost: it is pressed again
-// until the guest is gone. One that is powering off already ignores it.
-constexpr std::chrono::seconds kPressPeriod{1};
+// The service manager, where there is one.
+void Notify(absl::string_view state) {
+  if (const absl::Status sent = NotifyServiceManager(state); !sent.ok()) {
+    LOG(kWarning) << std::string(sent.message());
+  }
+}
+
+// What serves metrics once the guest runs.
+struct Metrics {
+  control::MetricsSocket socket;
+  std::string library;
+};
+
+absl::StatusOr<Metrics> BindMetrics(const control::MetricsEndpoint& endpoint) {
+  absl::StatusOr<std::string> library = control::LocateMetricsLibrary();
+  if (!library.ok()) {
+    return absl::Status(library.status().code(), absl::StrCat("--metrics: ", library.status().message()));
+  }
+  ASSIGN_OR_RETURN(control::MetricsSocket socket, control::MetricsSocket::Bind(endpoint));
+  return Metrics{std::move(socket), *std::move(library)};
+}
 
 // Runs a machine to its end on the main thread.
 class Runner {
@@ -96,39 +118,37 @@ class Runner {
   Runner(const RunOptions& options, Machine* machine, RawTerminal* terminal, UniqueFd signals)
       : options_(options), machine_(machine), terminal_(terminal), signals_(std::move(signals)) {}
 
-  absl::Status Run(std::optional<control::ControlSocket>* socket, const std::string& control_library) {
-    RETURN_IF_ERROR(machine_->Start());
+  absl::Status Run(const ControlSockets& sockets, const std::string& control_library,
+                   const std::optional<Metrics>& metrics) {
+    RETURN_IF_ERROR(machine_->Start(options_.paused ? Machine::StartMode::kWait : Machine::StartMode::kRun));
     std::optional<control::LoadedControlServer> server;
+    std::optional<control::LoadedMetricsServer> metrics_server;
+    // While nothing runs there is no guest to be delayed, and somebody has to start it.
+    bool serve = options_.paused;
+    bool ready = false;
     for (;;) {
+      if (serve && !std::exchange(ready, true)) {
+        if (options_.control.any()) {
+          ASSIGN_OR_RETURN(server, control::LoadedControlServer::Start(
+                                       machine_, ServerOptions(options_.control, sockets), control_library));
+        }
+        if (metrics.has_value()) {
+          ASSIGN_OR_RETURN(metrics_server, control::LoadedMetricsServer::Start(machine_, metrics->socket.listen_fd(),
+                                                                               metrics->library));
+        }
+        Notify("READY=1");
+      }
       pollfd fds[3] = {{machine_->end_event().fd(), POLLIN, 0},
                        {signals_.get(), POLLIN, 0},
                        {machine_->first_entry_event().fd(), POLLIN, 0}};
-      if (poll(fds, 3, MillisecondsLeft()) < 0 && errno != EINTR) return ErrnoStatus(errno, "poll");
+      if (poll(fds, 3, -1) < 0 && errno != EINTR) return ErrnoStatus(errno, "poll");
       if (machine_->end().has_value()) return absl::OkStatus();
       if ((fds[1].revents & POLLIN) != 0) TakeSignal();
-      if ((fds[2].revents & POLLIN) != 0 && machine_->first_entry_event().Drain() && socket->has_value()) {
-        ASSIGN_OR_RETURN(server,
-                         control::LoadedControlServer::Start(machine_, (*socket)->listen_fd(), control_library));
-      }
-      if (!give_up_.has_value()) continue;
-      const auto now = std::chrono::steady_clock::now();
-      if (now >= *give_up_) {
-        machine_->Stop(absl::StrCat("the guest did not power off within ", options_.shutdown_timeout.count(), " s"));
-      } else if (now >= next_press_) {
-        machine_->PressPowerButton();
-        next_press_ = now + kPressPeriod;
-      }
+      if ((fds[2].revents & POLLIN) != 0 && machine_->first_entry_event().Drain()) serve = true;
     }
   }
 
  private:
-  int MillisecondsLeft() const {
-    if (!give_up_.has_value()) return -1;
-    const auto next = std::min(*give_up_, next_press_);
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - std::chrono::steady_clock::now());
-    return static_cast<int>(std::clamp<int64_t>(left.count(), 0, 60'000));
-  }
-
   void TakeSignal() {
     signalfd_siginfo info{};
     if (read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return;
@@ -141,21 +161,25 @@ class Runner {
       return;
     }
     const char* name = strsignal(static_cast<int>(info.ssi_signo));
-    if (give_up_.has_value()) {
+    if (std::exchange(asked_, true)) {
       machine_->Stop(absl::StrCat("ended by a second signal (", name, ")"));
       return;
     }
     LOG(kInfo) << name << ": the guest is asked to power off";
-    next_press_ = std::chrono::steady_clock::now();
-    give_up_ = next_press_ + options_.shutdown_timeout;
+    Notify("STOPPING=1");
+    // What was asked for over the control plane, and is due before, stays.
+    const absl::Time ours = absl::Now() + absl::FromChrono(options_.machine.shutdown_timeout);
+    if (const std::optional<absl::Time> due = machine_->GetMachine().force_at; due.has_value() && *due <= ours) return;
+    if (const auto asked = machine_->ShutdownMachine({.requester = absl::StrCat("signal (", name, ")")}); !asked.ok()) {
+      LOG(kDebug) << asked.status().ToString();  // it has just ended
+    }
   }
 
   const RunOptions& options_;
   Machine* const machine_;
   RawTerminal* const terminal_;
   UniqueFd signals_;
-  std::optional<std::chrono::steady_clock::time_point> give_up_;
-  std::chrono::steady_clock::time_point next_press_;  // once give_up_ is set
+  bool asked_ = false;  // to power off, by a signal
 };
 
 // The policy file at start, and what is needed to read it again.
@@ -191,11 +215,11 @@ int RunMachine(const RunOptions& options) {
 
   MachineConfig config = options.machine;
   std::string control_library;
-  if (!options.control.empty() || !config.policy_file.empty()) {
+  if (options.control.any() || !config.policy_file.empty()) {
     absl::StatusOr<std::string> library = control::LocateControlLibrary();
     if (!library.ok()) {
       return UsageError(
-          absl::StrCat(options.control.empty() ? "--policy-file: " : "--control: ", library.status().message()));
+          absl::StrCat(!options.control.any() ? "--policy-file: " : "--control: ", library.status().message()));
     }
     control_library = *std::move(library);
   }
@@ -205,11 +229,18 @@ int RunMachine(const RunOptions& options) {
     if (!read.ok()) return UsageError(absl::StrCat("--policy-file: ", read.status().message()));
     policy_file = *std::move(read);
   }
-  std::optional<control::ControlSocket> socket;
-  if (!options.control.empty()) {
-    absl::StatusOr<control::ControlSocket> bound = control::ControlSocket::Bind(options.control);
+  if (!options.control.tcp.empty()) {
+    const absl::Status tls = control::CheckTlsFilesByLibrary(options.control.tls, control_library);
+    if (!tls.ok()) return UsageError(std::string(tls.message()));
+  }
+  absl::StatusOr<ControlSockets> sockets = BindControl(options.control);
+  if (!sockets.ok()) return UsageError(std::string(sockets.status().message()));
+
+  std::optional<Metrics> metrics;
+  if (options.metrics.has_value()) {
+    absl::StatusOr<Metrics> bound = BindMetrics(*options.metrics);
     if (!bound.ok()) return UsageError(std::string(bound.status().message()));
-    socket = *std::move(bound);
+    metrics = *std::move(bound);
   }
 
   // Made once there is a machine to take its input; no vCPU runs before.
@@ -235,8 +266,10 @@ int RunMachine(const RunOptions& options) {
     watch = *std::move(started);
   }
 
+  // A warning, so that it shows by default: with port 0 nobody knows it otherwise.
+  if (sockets->tcp) LOG(kWarning) << "control: listening on " << sockets->tcp->address << " with TLS";
   Runner runner(options, to, &terminal, *std::move(signals));
-  const absl::Status status = runner.Run(&socket, control_library);
+  const absl::Status status = runner.Run(*sockets, control_library, metrics);
   if (!status.ok()) to->Stop("");
   const std::optional<GuestEnd> end = to->end();
   // A vCPU may be waiting for the console: let it go. Then nothing is added to what the console still has to print.

@@ -1,5 +1,6 @@
 #include "vmm/run_options.h"
 
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "base/command_line.h"
+#include "base/flag_file.h"
 #include "base/size_text.h"
 #include "base/status.h"
 #include "devices/virtio_fs/dax/policy_names.h"
@@ -62,9 +64,63 @@ std::string PolicyNameLines() {
   return lines;
 }
 
-std::vector<FlagSpec> Flags(RunOptions* options) {
+std::vector<FlagSpec> Flags(RunOptions* options);
+
+// The flags of a file, which may not name another one.
+absl::Status ApplyConfig(absl::string_view path, RunOptions* options) {
+  std::vector<FlagSpec> flags = Flags(options);
+  std::erase_if(flags, [](const FlagSpec& flag) { return flag.name == "config" || flag.name == "help"; });
+  return ApplyFlagFile(std::string(path), flags);
+}
+
+// Those that help shows behind the control plane's.
+std::vector<FlagSpec> LastFlags(RunOptions* options) {
   MachineConfig* machine = &options->machine;
   return {
+      {"metrics", "ADDRESS",
+       "Serve metrics for Prometheus by HTTP at /metrics. A path (or unix:PATH): a Unix-domain socket, mode 0600;\n"
+       "127.0.0.1:PORT or [::1]:PORT: a port of the loopback interface, for whoever is on this host.",
+       [options](absl::string_view v) -> absl::Status {
+         ASSIGN_OR_RETURN(options->metrics, control::ParseMetricsEndpoint(v));
+         return absl::OkStatus();
+       }},
+      {"paused", "",
+       "Make the machine and serve the control API, but run no vCPU until daxvmmctl machine start. Needs --control.",
+       [options](absl::string_view) {
+         options->paused = true;
+         return absl::OkStatus();
+       }},
+      {"shutdown-timeout", "SECONDS",
+       "On SIGTERM, and daxvmmctl machine shutdown, the guest's power button is pressed; this long after it, the guest "
+       "is\n"
+       "ended. Default: 30",
+       [options](absl::string_view v) {
+         uint64_t seconds = 0;
+         if (!absl::SimpleAtoi(v, &seconds) || seconds > kShutdownTimeoutMaxSeconds) {
+           return absl::InvalidArgumentError(absl::StrCat("'", v, "' is not a number of seconds up to one day"));
+         }
+         options->machine.shutdown_timeout = std::chrono::seconds(seconds);
+         return absl::OkStatus();
+       }},
+      {"config", "FILE",
+       "Take further flags from this file, one a line: name = value, without dashes or quotes; # begins a comment.\n"
+       "They count as if they stood here: of a flag that is given twice the later one holds. For daxvmm@.service.",
+       [options](absl::string_view v) { return ApplyConfig(v, options); }},
+      {"kvm", "FILE", "The KVM device. Default: /dev/kvm",
+       [machine](absl::string_view v) { return SetNotEmpty(v, &machine->kvm_path); }},
+      {"log-level", "LEVEL", "Least important message to print: debug, info, warning or error. Default: warning",
+       [options](absl::string_view v) { return SetLogLevelText(v, &options->log_level); }},
+      {"help", "", "Show this text.",
+       [options](absl::string_view) {
+         options->help = true;
+         return absl::OkStatus();
+       }},
+  };
+}
+
+std::vector<FlagSpec> Flags(RunOptions* options) {
+  MachineConfig* machine = &options->machine;
+  std::vector<FlagSpec> flags = {
       {"kernel", "FILE", "The guest's kernel: a 64-bit x86 bzImage (vmlinuz) or ELF vmlinux. Required.",
        [machine](absl::string_view v) { return SetNotEmpty(v, &machine->kernel); }},
       {"initrd", "FILE", "The guest's initramfs.",
@@ -101,7 +157,7 @@ std::vector<FlagSpec> Flags(RunOptions* options) {
                     "Default: size"),
        [machine, options](absl::string_view v) -> absl::Status {
          ASSIGN_OR_RETURN(machine->policy, dax::ParsePolicyName(v));
-         options->named_policy = true;
+         options->named_policy = machine->policy_given = true;
          return absl::OkStatus();
        }},
       {"policy-file", "FILE",
@@ -109,28 +165,26 @@ std::vector<FlagSpec> Flags(RunOptions* options) {
        "daxvmmctl policy get -o textproto), at start and whenever the file changes. While it is watched, daxvmmctl\n"
        "policy set needs --force. A file that is wrong later on leaves the policy in force.",
        [machine](absl::string_view v) { return SetNotEmpty(v, &machine->policy_file); }},
-      {"control", "SOCKET", "Serve the control API (gRPC) on this Unix-domain socket, mode 0600; see daxvmmctl.",
-       [options](absl::string_view v) { return SetNotEmpty(v, &options->control); }},
-      {"shutdown-timeout", "SECONDS",
-       "On SIGTERM the guest's power button is pressed; this long after it, the guest is ended. Default: 30",
-       [options](absl::string_view v) {
-         uint64_t seconds = 0;
-         if (!absl::SimpleAtoi(v, &seconds) || seconds > kShutdownTimeoutMaxSeconds) {
-           return absl::InvalidArgumentError(absl::StrCat("'", v, "' is not a number of seconds up to one day"));
-         }
-         options->shutdown_timeout = std::chrono::seconds(seconds);
+      {"state-dir", "DIR",
+       "Keep policy, overrides and history in this directory (made with mode 0700 if missing): a change is in force\n"
+       "once it is on disk, and a restart goes on with it. What is kept counts, not --policy and policy= of a share;\n"
+       "a --policy-file counts that says something else than when it was read last. One machine at a time.",
+       [machine](absl::string_view v) { return SetNotEmpty(v, &machine->state_dir); }},
+      {"reset-bad-state", "",
+       "If what --state-dir holds cannot be used, set it aside as policy.state.bad-1 (or -2 ...) and start from the\n"
+       "flags. Without it such a machine does not start. A good state is not touched.",
+       [machine](absl::string_view) {
+         machine->reset_bad_state = true;
          return absl::OkStatus();
        }},
-      {"kvm", "FILE", "The KVM device. Default: /dev/kvm",
-       [machine](absl::string_view v) { return SetNotEmpty(v, &machine->kvm_path); }},
-      {"log-level", "LEVEL", "Least important message to print: debug, info, warning or error. Default: warning",
-       [options](absl::string_view v) { return SetLogLevelText(v, &options->log_level); }},
-      {"help", "", "Show this text.",
-       [options](absl::string_view) {
-         options->help = true;
-         return absl::OkStatus();
-       }},
+      {"audit-log", "FILE",
+       "Append a line of JSON for each change of the policy, and for each that was refused: who, when, what.\n"
+       "A file that was moved away is made anew.",
+       [machine](absl::string_view v) { return SetNotEmpty(v, &machine->audit_log); }},
   };
+  for (FlagSpec& flag : ControlFlags(&options->control)) flags.push_back(std::move(flag));
+  for (FlagSpec& flag : LastFlags(options)) flags.push_back(std::move(flag));
+  return flags;
 }
 
 }  // namespace
@@ -172,11 +226,20 @@ absl::StatusOr<RunOptions> ParseRunOptions(std::span<const char* const> argument
   if (options.named_policy && !options.machine.policy_file.empty()) {
     return absl::InvalidArgumentError("--policy-file: excludes --policy");
   }
+  if (options.paused && !options.control.any()) {
+    return absl::InvalidArgumentError("--paused: needs --control, since nothing else could start the machine");
+  }
+  if (options.machine.reset_bad_state && options.machine.state_dir.empty()) {
+    return absl::InvalidArgumentError("--reset-bad-state: is nothing without --state-dir");
+  }
+  RETURN_IF_ERROR(Validate(options.control));
   if (absl::Status status = Validate(options.machine); !status.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("--", status.message()));
   }
   return options;
 }
+
+std::vector<FlagSpec> RunFlags(RunOptions* options) { return Flags(options); }
 
 std::string RunHelp() {
   RunOptions unused;

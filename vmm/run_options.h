@@ -2,26 +2,30 @@
 #ifndef DAXVMM_VMM_RUN_OPTIONS_H_
 #define DAXVMM_VMM_RUN_OPTIONS_H_
 
-#include <chrono>
+#include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/command_line.h"
 #include "base/log.h"
+#include "control/metrics/endpoint.h"
 #include "vmm/config.h"
+#include "vmm/control_options.h"
 
 namespace daxvmm::vmm {
 
 struct RunOptions {
   MachineConfig machine;
-  std::string control;  // path of the control socket; empty: no control plane
+  ControlOptions control;
+  std::optional<control::MetricsEndpoint> metrics;  // where they are served; nullopt: nowhere
   // --policy was given; excludes `machine.policy_file`, of which nothing has been read yet.
   bool named_policy = false;
   LogLevel log_level = LogLevel::kWarning;
-  // How long the guest may take to power off after SIGTERM.
-  std::chrono::seconds shutdown_timeout{30};
-  bool help = false;  // --help was given: nothing else is validated
+  bool paused = false;  // the vCPUs wait for StartMachine
+  bool help = false;    // --help was given: nothing else is validated
 };
 
 // `arguments` are those behind "run". INVALID_ARGUMENT with one line that names the flag, as "--flag: reason".
@@ -30,6 +34,9 @@ absl::StatusOr<RunOptions> ParseRunOptions(std::span<const char* const> argument
 // "path=DIR,tag=T[,dax-window=SIZE][,policy=NAME][,OPTION...]", with the options of fs::ApplyShareOption; a comma in a
 // value is written as ",,".
 absl::StatusOr<ShareConfig> ParseShare(absl::string_view text);
+
+// The flags of `daxvmm run`, which set `options`.
+std::vector<FlagSpec> RunFlags(RunOptions* options);
 
 // What `daxvmm run --help` prints.
 std::string RunHelp();

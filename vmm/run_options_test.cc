@@ -1,5 +1,6 @@
 #include "vmm/run_options.h"
 
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -31,8 +32,8 @@ TEST(RunOptionsTest, TakesEveryFlag) {
   EXPECT_EQ(options->machine.memory, GiB(1));
   EXPECT_EQ(options->machine.kvm_path, "/k");
   EXPECT_EQ(options->machine.policy, *dax::ParsePolicyName("size:1M"));
-  EXPECT_EQ(options->control, "/run/c");
-  EXPECT_EQ(options->shutdown_timeout, std::chrono::seconds(5));
+  EXPECT_EQ(options->control.socket, "/run/c");
+  EXPECT_EQ(options->machine.shutdown_timeout, std::chrono::seconds(5));
   EXPECT_EQ(options->log_level, LogLevel::kDebug);
   ASSERT_EQ(options->machine.shares.size(), 1u);
   const ShareConfig& share = options->machine.shares[0];
@@ -41,6 +42,28 @@ TEST(RunOptionsTest, TakesEveryFlag) {
   EXPECT_EQ(share.dax_window, MiB(64));
   EXPECT_TRUE(share.options.read_only);
   EXPECT_EQ(share.policy, dax::ParsePolicyName("always").value());
+}
+
+TEST(RunOptionsTest, TakesFlagsOfAFile) {
+  const std::string path = testing::TempDir() + "/machine.conf";
+  std::ofstream(path) << "# A machine.\ncmdline = console=ttyS0 quiet\ncpus = 3\nmem = 1G\n"
+                         "share = path=/a b,tag=a\nshare = path=/b,tag=b\n";
+  const auto options = Parse({"--mem", "2G", "--config", path.c_str(), "--cpus", "2", "--share", "path=/c,tag=c"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->machine.cmdline, "console=ttyS0 quiet");
+  EXPECT_EQ(options->machine.cpus, 2u) << "the later one holds";
+  EXPECT_EQ(options->machine.memory, GiB(1));
+  ASSERT_EQ(options->machine.shares.size(), 3u);
+  EXPECT_EQ(options->machine.shares[0].options.path, "/a b");
+  EXPECT_EQ(options->machine.shares[2].tag, "c");
+  std::ofstream(path) << "\ncpus = many\n";
+  EXPECT_EQ(Error({"--config", path.c_str()}), "--config: " + path + ":2: cpus: 'many' is not a number of CPUs");
+  for (const char* flag : {"config = /etc/other", "help"}) {
+    std::ofstream(path) << flag << "\n";
+    EXPECT_EQ(Error({"--config", path.c_str()}), "--config: " + path +
+                                                     ":1: " + std::string(flag).substr(0, std::string(flag).find(' ')) +
+                                                     ": there is no such flag");
+  }
 }
 
 TEST(RunOptionsTest, APolicyFileIsOnlyNoted) {

@@ -18,6 +18,30 @@ namespace {
 // without ever being delivered: no handler is installed in the embedder's process.
 int KickSignal() { return SIGRTMIN + 6; }
 
+VcpuExit ExitOf(uint32_t kvm_exit_reason) {
+  switch (kvm_exit_reason) {
+    case KVM_EXIT_IO:
+      return VcpuExit::kIo;
+    case KVM_EXIT_MMIO:
+      return VcpuExit::kMmio;
+    case KVM_EXIT_INTR:
+    case KVM_EXIT_IRQ_WINDOW_OPEN:
+      return VcpuExit::kInterrupt;
+    case KVM_EXIT_SYSTEM_EVENT:
+      return VcpuExit::kSystemEvent;
+    case KVM_EXIT_SHUTDOWN:
+      return VcpuExit::kShutdown;
+    case KVM_EXIT_HLT:
+      return VcpuExit::kHalt;
+    case KVM_EXIT_FAIL_ENTRY:
+      return VcpuExit::kFailEntry;
+    case KVM_EXIT_INTERNAL_ERROR:
+      return VcpuExit::kInternalError;
+    default:
+      return VcpuExit::kOther;
+  }
+}
+
 void DiscardPendingKick() {
   sigset_t kick;
   sigemptyset(&kick);
@@ -29,8 +53,10 @@ void DiscardPendingKick() {
 
 }  // namespace
 
-Vcpu::Vcpu(unsigned index, KvmVcpu kvm, const VcpuBuses& buses, VcpuEnvironment* environment)
-    : index_(index), kvm_(std::move(kvm)), buses_(buses), environment_(environment), mender_(buses.guard) {}
+Vcpu::Vcpu(unsigned index, KvmVcpu kvm, const VcpuBuses& buses, VcpuGate* gate, VcpuEnvironment* environment)
+    : index_(index), kvm_(std::move(kvm)), buses_(buses), gate_(gate), environment_(environment), mender_(buses.guard) {
+  gate_->SetKick(index_, [this] { Kick(); });
+}
 
 Vcpu::~Vcpu() {
   RequestStop();
@@ -49,11 +75,13 @@ absl::Status Vcpu::Start() {
 void Vcpu::RequestStop() {
   stop_.store(true, std::memory_order_release);
   Kick();
+  gate_->Nudge();
 }
 
 void Vcpu::RequestReport() {
   report_.store(true, std::memory_order_release);
   Kick();
+  gate_->Nudge();
 }
 
 void Vcpu::Kick() {
@@ -70,21 +98,30 @@ void Vcpu::Report() {
 }
 
 void Vcpu::Loop() {
-  environment_->FirstEntry(index_);
   while (!stop_.load(std::memory_order_acquire)) {
-    mender_.Entering();
-    const int err = kvm_.Run();
+    if (report_.load(std::memory_order_acquire)) {
+      report_.store(false, std::memory_order_release);
+      Report();
+    }
+    if (!gate_->Enter(index_)) {
+      gate_->AwaitOpen(
+          [this] { return stop_.load(std::memory_order_acquire) || report_.load(std::memory_order_acquire); });
+      continue;
+    }
+    const int err = RunGuest();
+    gate_->Leave(index_);
     switch (err) {
       case 0:
         if (!HandleExit()) return;
         break;
       case EINTR:
       case EAGAIN:
+        counts_.CountExit(VcpuExit::kKick);
         DiscardPendingKick();
         kvm_.ClearExitRequest();
-        if (report_.exchange(false, std::memory_order_acq_rel)) Report();
         break;
       case EFAULT:
+        counts_.CountExit(VcpuExit::kUnreachablePage);
         if (!HandleUnreachablePage()) return;
         break;
       default:
@@ -94,8 +131,22 @@ void Vcpu::Loop() {
   }
 }
 
+int Vcpu::RunGuest() {
+  if (!entered_) {
+    entered_ = true;
+    closings_seen_ = gate_->closings();
+    environment_->FirstEntry(index_);
+  } else if (const uint64_t closings = gate_->closings(); closings != closings_seen_) {
+    closings_seen_ = closings;
+    kvm_.TellGuestOfPause();
+  }
+  mender_.Entering();
+  return kvm_.Run();
+}
+
 bool Vcpu::HandleExit() {
   const kvm_run& run = kvm_.state();
+  counts_.CountExit(ExitOf(run.exit_reason));
   switch (run.exit_reason) {
     case KVM_EXIT_IO:
       HandleIo();
@@ -171,7 +222,9 @@ bool Vcpu::HandleMmio() {
 }
 
 std::optional<std::string> Vcpu::MendTouchedPages() {
-  return mender_.Handle(FindTouchedPages(&kvm_, *buses_.memory, mender_.suspicious()));
+  std::optional<std::string> hopeless = mender_.Handle(FindTouchedPages(&kvm_, *buses_.memory, mender_.suspicious()));
+  if (!hopeless.has_value()) (mender_.mended() ? counts_.unreachable_mended : counts_.unreachable_retried).Add();
+  return hopeless;
 }
 
 bool Vcpu::HandleUnreachablePage() {

@@ -16,6 +16,8 @@
 #include "vmm/fault_mender.h"
 #include "vmm/guest_end.h"
 #include "vmm/kvm/kvm.h"
+#include "vmm/vcpu_counts.h"
+#include "vmm/vcpu_gate.h"
 #include "vmm/window_guard.h"
 
 namespace daxvmm::vmm {
@@ -40,23 +42,28 @@ struct VcpuBuses {
 
 class Vcpu {
  public:
-  // The vCPU's registers must be set. `environment` outlives it.
-  Vcpu(unsigned index, KvmVcpu kvm, const VcpuBuses& buses, VcpuEnvironment* environment);
+  // The vCPU's registers must be set. `gate`, which has a place for `index`, and `environment` outlive it.
+  Vcpu(unsigned index, KvmVcpu kvm, const VcpuBuses& buses, VcpuGate* gate, VcpuEnvironment* environment);
   ~Vcpu();
 
-  // Starts the thread. INTERNAL or another code if KVM refuses the signal mask.
+  // Starts the thread, which enters the guest as the gate allows. INTERNAL or another code if KVM refuses the signal
+  // mask.
   absl::Status Start();
   // Makes the thread leave the guest and end; any thread, at any time after Start. Idempotent.
   void RequestStop();
-  // Makes the thread log where the guest is (at level warning), then go on. Any thread, after Start.
+  // Makes the thread log where the guest is (at level warning), then go on, or wait on. Any thread, after Start.
   void RequestReport();
   // Waits until the thread has ended.
   void Join() { thread_.Join(); }
+  // Any thread.
+  const VcpuCounts& counts() const { return counts_; }
 
  private:
   void Loop();
   void Kick();
   void Report();
+  // One run of guest code, inside the gate: what KVM_RUN gave.
+  int RunGuest();
   // False: stop.
   bool HandleExit();
   void HandleIo();
@@ -72,10 +79,15 @@ class Vcpu {
   const unsigned index_;
   KvmVcpu kvm_;
   const VcpuBuses buses_;
+  VcpuGate* const gate_;
   VcpuEnvironment* const environment_;
   FaultMender mender_;
+  VcpuCounts counts_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> report_{false};
+  // Of the thread alone:
+  bool entered_ = false;        // the guest has run
+  uint64_t closings_seen_ = 0;  // of the gate
   NamedThread thread_;
 };
 

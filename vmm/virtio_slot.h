@@ -2,7 +2,9 @@
 #ifndef DAXVMM_VMM_VIRTIO_SLOT_H_
 #define DAXVMM_VMM_VIRTIO_SLOT_H_
 
+#include <functional>
 #include <memory>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "base/event_fd.h"
@@ -36,6 +38,9 @@ class VirtioSlot {
   static absl::StatusOr<std::unique_ptr<VirtioSlot>> Create(unsigned index, virtio::VirtioDevice* device,
                                                             const memory::GuestMemory* memory, KvmVm* vm,
                                                             devices::Bus* mmio, bool with_irqchip = true);
+
+  // Called when the device sets DEVICE_NEEDS_RESET: see virtio::TransportCore.
+  void ObserveNeedsReset(std::function<void()> observer) { transport_->core().ObserveNeedsReset(std::move(observer)); }
 
   GuestPhysAddr base() const { return base_; }
   Gsi gsi() const { return gsi_; }

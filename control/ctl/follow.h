@@ -7,8 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "control/client.h"
-#include "control/ctl/invocation.h"
+#include "control/ctl/runner.h"
 
 namespace daxvmm::control {
 
@@ -20,8 +19,8 @@ struct Followed {
 
 // Watches until the end, at most `limit`. Each update is a line, or the only line rewritten if standard output is a
 // terminal; with `quiet` there are no lines but on a terminal.
-Followed Follow(const Invocation& invocation, const v1::WatchConvergenceRequest& request,
-                std::optional<absl::Duration> limit, bool quiet, Client* client);
+Followed Follow(const Runner& runner, const v1::WatchConvergenceRequest& request, std::optional<absl::Duration> limit,
+                bool quiet);
 
 }  // namespace daxvmm::control
 

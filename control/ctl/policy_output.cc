@@ -1,29 +1,37 @@
-// The policy, its history, and why a file is what it is.
+#include "control/ctl/policy_output.h"
+
+#include <utility>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
-#include "base/size_text.h"
 #include "control/ctl/output.h"
 #include "control/ctl/text_table.h"
 
 namespace daxvmm::control {
 namespace {
 
-std::string Size(uint64_t bytes) { return FormatSize(ByteCount(bytes)); }
-
 std::string OutcomeText(v1::Outcome outcome) { return EnumText(outcome, v1::Outcome_Name(outcome), "OUTCOME_"); }
 
-std::string TimeText(const google::protobuf::Timestamp& time) {
-  return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::FromUnixSeconds(time.seconds()), absl::UTCTimeZone());
+Cell OutcomeCell(v1::Outcome outcome) {
+  return {OutcomeText(outcome), outcome == v1::OUTCOME_DAX      ? Tone::kGood
+                                : outcome == v1::OUTCOME_NO_DAX ? Tone::kDim
+                                                                : Tone::kPlain};
+}
+
+// "2026-05-01 12:00:00 UTC (3 min ago)".
+std::string TimeAndAgo(const google::protobuf::Timestamp& time, const View& view) {
+  return absl::StrCat(TimeText(time), " (", AgoText(TimeOf(time), view.now), ")");
 }
 
 std::string SizeCondition(const v1::Rule& rule) {
   if (rule.has_size_at_least() && rule.has_size_below()) {
-    return absl::StrCat(Size(rule.size_at_least()), " to below ", Size(rule.size_below()));
+    return absl::StrCat(SizeText(rule.size_at_least()), " to below ", SizeText(rule.size_below()));
   }
-  if (rule.has_size_at_least()) return absl::StrCat("from ", Size(rule.size_at_least()));
-  if (rule.has_size_below()) return absl::StrCat("below ", Size(rule.size_below()));
+  if (rule.has_size_at_least()) return absl::StrCat("from ", SizeText(rule.size_at_least()));
+  if (rule.has_size_below()) return absl::StrCat("below ", SizeText(rule.size_below()));
   return "any";
 }
 
@@ -63,77 +71,113 @@ std::string SourceText(const v1::PolicySource& source) {
       return "by request" + detail;
     case v1::PolicySource::KIND_EXPIRY:
       return "an override ran out" + detail;
+    case v1::PolicySource::KIND_STATE:
+      return "kept from an earlier run" + detail;
     default:
       return EnumText(source.kind(), v1::PolicySource::Kind_Name(source.kind()), "KIND_") + detail;
   }
 }
 
-std::string RulesTable(const v1::Policy& policy) {
+std::string RulesTable(const v1::Policy& policy, const View& view) {
   bool others = false;
   for (const v1::Rule& rule : policy.rules()) others = others || !OtherConditions(rule).empty();
   std::vector<Column> columns = {{"#", Align::kRight}, {"RULE"}, {"SHARE"}, {"SIZE"}, {"OUTCOME"}};
-  if (others) columns.push_back({"FURTHER CONDITIONS"});
+  if (others) columns.push_back({.heading = "FURTHER CONDITIONS"});
   TextTable table(columns);
   int number = 0;
   for (const v1::Rule& rule : policy.rules()) {
-    std::vector<std::string> cells = {absl::StrCat(++number), rule.name(), rule.has_share() ? rule.share() : "any",
-                                      SizeCondition(rule), OutcomeText(rule.outcome())};
-    if (others) cells.push_back(OtherConditions(rule));
+    std::vector<Cell> cells = {absl::StrCat(++number), rule.name(), rule.has_share() ? rule.share() : "any",
+                               SizeCondition(rule), OutcomeCell(rule.outcome())};
+    if (others) cells.emplace_back(OtherConditions(rule));
     table.AddRow(std::move(cells));
   }
-  std::vector<std::string> cells = {"", "default", "any", "any", OutcomeText(policy.default_outcome())};
-  if (others) cells.emplace_back();
+  std::vector<Cell> cells = {"", "default", "any", "any", OutcomeCell(policy.default_outcome())};
+  if (others) cells.emplace_back("");
   table.AddRow(std::move(cells));
-  return table.Render();
+  // A condition that is not read to its end is worse than a line that is broken.
+  View whole = view;
+  whole.width = 0;
+  return table.Render(whole);
 }
 
-std::string OverridesTable(const v1::GetPolicyResponse& response) {
-  if (response.overrides().empty()) return "";
-  TextTable table({{"SHARE"}, {"DAX"}, {"EXPIRES"}, {"NOTE"}, {"FILE"}});
-  for (const v1::FileOverride& one : response.overrides()) {
-    table.AddRow({one.share(), YesNo(one.outcome() == v1::OUTCOME_DAX),
-                  one.has_expire_time() ? TimeText(one.expire_time()) : "never", one.note(),
-                  one.file_case() == v1::FileOverride::kNodeId ? absl::StrCat("node ", one.node_id()) : one.path()});
+std::string OverridesTable(const std::vector<const v1::FileOverride*>& overrides, const View& view) {
+  TextTable table({{"SHARE"},
+                   {"DAX"},
+                   {.heading = "EXPIRES", .spare = 1},
+                   {.heading = "NOTE", .spare = 2},
+                   {.heading = "FILE", .cut = true}});
+  for (const v1::FileOverride* one : overrides) {
+    std::string expires = "never";
+    if (one->has_expire_time()) {
+      expires = view.wide ? TimeText(one->expire_time()) : AgoText(TimeOf(one->expire_time()), view.now);
+    }
+    table.AddRow({one->share(), DaxCell(one->outcome() == v1::OUTCOME_DAX), expires, one->note(),
+                  one->file_case() == v1::FileOverride::kNodeId ? absl::StrCat("node ", one->node_id()) : one->path()});
   }
-  return absl::StrCat("Overrides: ", response.overrides_size(), "\n", table.Render());
+  return table.Render(view);
 }
 
-std::string WatchedFileText(const v1::GetPolicyResponse& response) {
+std::string WatchedFileText(const v1::GetPolicyResponse& response, const View& view) {
   if (!response.has_watched_file()) return "";
   const v1::WatchedFile& file = response.watched_file();
   std::string out = absl::StrCat("Watched file: ", EscapeForTerminal(file.path()), "\n");
   if (file.has_load_error()) {
-    absl::StrAppend(&out, "  not in force since ", TimeText(file.load_error_time()), ": ",
-                    EscapeForTerminal(file.load_error()), "\n");
+    const std::string error =
+        absl::StrCat("  not in force since ", TimeAndAgo(file.load_error_time(), view), ": ", file.load_error());
+    absl::StrAppend(&out, Paint(EscapeForTerminal(error), Tone::kBad, view.color), "\n");
   }
   return out;
 }
 
 }  // namespace
 
-std::string PolicyTable(const v1::GetPolicyResponse& response) {
-  const v1::Enforcement enforcement = response.policy().enforcement();
-  return absl::StrCat("Policy generation ", response.generation(), ", ",
-                      EscapeForTerminal(SourceText(response.source())), ", since ",
-                      TimeText(response.source().effective_time()), "\n", WatchedFileText(response),
-                      "Enforcement: ", EnumText(enforcement, v1::Enforcement_Name(enforcement), "ENFORCEMENT_"), "\n",
-                      RulesTable(response.policy()), OverridesTable(response));
-}
-
-std::string HistoryTable(const v1::ListPolicyHistoryResponse& response) {
-  TextTable table({{"GEN", Align::kRight}, {"SINCE"}, {"POLICY"}, {"SOURCE"}});
-  for (const v1::PolicyHistoryEntry& entry : response.entries()) {
-    table.AddRow({absl::StrCat(entry.generation()), TimeText(entry.source().effective_time()), entry.summary(),
-                  SourceText(entry.source())});
+std::string PolicyText(const v1::GetPolicyResponse& response, const View& view) {
+  std::string out;
+  if (view.headings) {
+    const v1::Enforcement enforcement = response.policy().enforcement();
+    absl::StrAppend(&out, "Policy generation ", response.generation(), ", ",
+                    EscapeForTerminal(SourceText(response.source())), ", since ",
+                    TimeAndAgo(response.source().effective_time(), view), "\n");
+    if (view.wide && !response.etag().empty())
+      absl::StrAppend(&out, "Etag: ", EscapeForTerminal(response.etag()), "\n");
+    absl::StrAppend(&out, WatchedFileText(response, view),
+                    "Enforcement: ", EnumText(enforcement, v1::Enforcement_Name(enforcement), "ENFORCEMENT_"), "\n");
   }
-  return absl::StrCat("Policy generations: ", response.entries_size(), "\n", table.Render());
+  absl::StrAppend(&out, RulesTable(response.policy(), view));
+  if (!response.overrides().empty()) absl::StrAppend(&out, OverridesText(response, "", view));
+  return out;
 }
 
-std::string ExplanationText(const v1::ExplainFileResponse& response) {
-  std::string out =
-      absl::StrFormat("%s, share %s: %s by %s, policy generation %d\n", EscapeForTerminal(response.path()),
-                      EscapeForTerminal(response.share()), response.decision_dax() ? "DAX" : "no DAX",
-                      EscapeForTerminal(response.decision_rule()), response.generation());
+std::string OverridesText(const v1::GetPolicyResponse& response, const std::string& share, const View& view) {
+  std::vector<const v1::FileOverride*> overrides;
+  for (const v1::FileOverride& one : response.overrides()) {
+    if (share.empty() || one.share() == share) overrides.push_back(&one);
+  }
+  return absl::StrCat(Title(absl::StrCat("Overrides: ", overrides.size()), view),
+                      overrides.empty() ? "" : OverridesTable(overrides, view));
+}
+
+std::string HistoryText(const v1::ListPolicyHistoryResponse& response, const View& view) {
+  TextTable table({{"GEN", Align::kRight},
+                   {"SINCE"},
+                   {.heading = "AGO", .spare = 2},
+                   {.heading = "POLICY", .spare = 1},
+                   {.heading = "CHANGE", .spare = 3},
+                   {.heading = "SOURCE", .cut = true}});
+  for (const v1::PolicyHistoryEntry& entry : response.entries()) {
+    const auto& since = entry.source().effective_time();
+    table.AddRow({absl::StrCat(entry.generation()), TimeText(since), AgoText(TimeOf(since), view.now), entry.summary(),
+                  entry.change(), SourceText(entry.source())});
+  }
+  return absl::StrCat(Title(absl::StrCat("Policy generations: ", response.entries_size()), view), table.Render(view));
+}
+
+std::string ExplanationText(const v1::ExplainFileResponse& response, const View& view) {
+  std::string out = absl::StrCat(
+      EscapeForTerminal(response.path()), ", share ", EscapeForTerminal(response.share()), ": ",
+      Paint(response.decision_dax() ? "DAX" : "no DAX", response.decision_dax() ? Tone::kGood : Tone::kStrong,
+            view.color),
+      " by ", EscapeForTerminal(response.decision_rule()), ", policy generation ", response.generation(), "\n");
   if (!response.decision_reason().empty()) {
     absl::StrAppend(&out, "  ", EscapeForTerminal(response.decision_reason()), "\n");
   }
@@ -142,18 +186,44 @@ std::string ExplanationText(const v1::ExplainFileResponse& response) {
                     !response.has_told_dax() ? "what is not known"
                     : response.told_dax()    ? "DAX"
                                              : "no DAX",
-                    "; state: ", StateText(response.convergence(), response.attributes_left()), "\n");
+                    "; state: ",
+                    Paint(StateText(response.convergence(), response.attributes_left()),
+                          StateTone(response.convergence()), view.color),
+                    "\n");
   } else {
     absl::StrAppend(&out, "The guest does not hold it.\n");
   }
+  View whole = view;
+  whole.width = 0;
   TextTable facts({{"FACT"}, {"VALUE"}});
   for (const auto& fact : response.facts()) facts.AddRow({fact.name(), fact.value()});
   TextTable steps({{"#", Align::kRight}, {"RULE"}, {"HOLDS"}, {"WHY"}});
   int number = 0;
   for (const auto& step : response.steps()) {
-    steps.AddRow({absl::StrCat(++number), step.rule(), YesNo(step.matched()), step.why()});
+    steps.AddRow({absl::StrCat(++number),
+                  step.rule(),
+                  {YesNo(step.matched()), step.matched() ? Tone::kGood : Tone::kDim},
+                  step.why()});
   }
-  return absl::StrCat(out, facts.Render(), steps.Render());
+  return absl::StrCat(out, facts.Render(whole), steps.Render(whole));
+}
+
+std::string EffectText(const v1::PolicyEffect& effect, const View& view) {
+  const uint64_t changing = effect.gaining() + effect.losing();
+  std::string out = absl::StrCat("Of ", effect.live(), " live files ", effect.gaining(), " would become DAX, and ",
+                                 effect.losing(), " would cease to be.\n");
+  if (effect.files().empty()) return out;
+  if (changing > static_cast<uint64_t>(effect.files_size())) {
+    absl::StrAppend(&out, "The first ", effect.files_size(), " of them:\n");
+  }
+  TextTable table({{"SHARE"}, {"BECOMES"}, {"RULE"}, {.heading = "PATH", .cut = true}});
+  for (const v1::PolicyEffect::File& file : effect.files()) {
+    table.AddRow({file.share(),
+                  {file.decision_dax() ? "dax" : "no-dax", file.decision_dax() ? Tone::kGood : Tone::kWait},
+                  file.decision_rule(),
+                  file.path()});
+  }
+  return out + table.Render(view);
 }
 
 }  // namespace daxvmm::control

@@ -1,10 +1,15 @@
 #include "control/testing/fake_controller.h"
 
+#include <tuple>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/error_reason.h"
 #include "base/status.h"
+#include "control/file_query.h"
+#include "control/machine_state.h"
 
 namespace daxvmm::control {
 namespace {
@@ -21,12 +26,9 @@ std::vector<T> Select(const std::vector<T>& all, const std::string& tag) {
 dax::PolicyStore::SetOptions ToStore(const PolicySetOptions& options) {
   return {.source = {.kind = dax::SourceKind::kRequest, .detail = options.requester},
           .expected_generation = options.expected_generation,
-          .force = options.force};
-}
-
-absl::StatusOr<PolicyChange> Changed(const absl::StatusOr<uint64_t>& generation) {
-  if (!generation.ok()) return generation.status();
-  return PolicyChange{.generation = *generation, .attribute_timeout = absl::Seconds(1)};
+          .expected_etag = options.expected_etag,
+          .force = options.force,
+          .parts = options.parts};
 }
 
 dax::OverriddenFile ToStore(const FileRef& file) {
@@ -36,11 +38,18 @@ dax::OverriddenFile ToStore(const FileRef& file) {
 
 }  // namespace
 
+absl::StatusOr<PolicyChange> FakeController::Changed(const absl::StatusOr<uint64_t>& generation) const {
+  if (!generation.ok()) return generation.status();
+  return PolicyChange{
+      .generation = *generation, .etag = store_.EtagOf(*generation), .attribute_timeout = absl::Seconds(1)};
+}
+
 absl::Status FakeController::CheckShare(const std::string& tag) const {
   for (const WindowUse& share : windows) {
     if (tag.empty() || share.share_tag == tag) return absl::OkStatus();
   }
-  return absl::NotFoundError(absl::StrCat("share: there is none with the tag \"", tag, "\""));
+  return WithReason(absl::NotFoundError(absl::StrCat("share: there is none with the tag \"", tag, "\"")),
+                    "SHARE_NOT_FOUND", {{"share", tag}});
 }
 
 PolicyState FakeController::GetPolicy() const {
@@ -52,7 +61,8 @@ PolicyState FakeController::GetPolicy() const {
           .source = snapshot->source,
           .since = snapshot->since,
           .watched_file = store_.watched_file(),
-          .watched_file_error = file_error_};
+          .watched_file_error = file_error_,
+          .etag = store_.EtagOf(snapshot->generation)};
 }
 
 absl::StatusOr<PolicyChange> FakeController::SetPolicy(const dax::Policy& policy, const PolicySetOptions& options) {
@@ -87,19 +97,55 @@ absl::StatusOr<Explanation> FakeController::Explain(const FileRef& file) const {
                        .rule = one.decision_rule,
                        .generation = store_.generation(),
                        .told_dax = one.told_dax,
+                       .told_generation = one.told_generation,
                        .convergence = one.convergence,
-                       .attributes_left = one.attributes_left};
+                       .attributes_left = one.attributes_left,
+                       .open = one.open,
+                       .mapped_chunks = one.mapped_chunks,
+                       .setup_mappings = one.setup_mappings,
+                       .unmaps = one.unmaps,
+                       .reads = one.reads,
+                       .writes = one.writes,
+                       .mapped_against_policy = one.mapped_against_policy,
+                       .mount_mode = MountMode::kPerFile};
   }
-  return absl::NotFoundError("file: there is none of that name");
+  return WithReason(absl::NotFoundError("file: there is none of that name"), "FILE_NOT_FOUND",
+                    {{"share", file.share_tag}});
 }
 
 absl::StatusOr<std::vector<LiveFile>> FakeController::ListFiles(const std::string& share_tag) const {
+  RETURN_IF_ERROR(CheckShare(share_tag));
+  return Select(files, share_tag);
+}
+
+absl::StatusOr<FilePage> FakeController::QueryFiles(const FileQuery& query) const {
   if (policy_changes_during_list.load() > 0) {
     policy_changes_during_list.fetch_sub(1);
     if (auto set = store_.Set(store_.Get()->compiled->policy()); !set.ok()) return set.status();
   }
-  RETURN_IF_ERROR(CheckShare(share_tag));
-  return Select(files, share_tag);
+  RETURN_IF_ERROR(CheckShare(query.share_tag));
+  FileSelector selector(query);
+  for (const LiveFile& file : files) {
+    const auto path = [&file] { return file.path; };
+    selector.Look({.share_tag = file.share_tag,
+                   .node_id = file.node_id,
+                   .decision_dax = file.decision_dax,
+                   .overridden = file.overridden,
+                   .told_dax = file.told_dax,
+                   .convergence = file.convergence,
+                   .open = file.open,
+                   .mapped_chunks = file.mapped_chunks,
+                   .setup_mappings = file.setup_mappings,
+                   .reads = file.reads,
+                   .size = file.size.raw(),
+                   .path = path});
+  }
+  return MakePage(query, &selector, [this](const FileQuery::Place& place) -> std::optional<LiveFile> {
+    for (const LiveFile& file : files) {
+      if (file.share_tag == place.share_tag && file.node_id == place.node_id) return file;
+    }
+    return std::nullopt;
+  });
 }
 
 absl::StatusOr<ConvergenceCounts> FakeController::GetConvergence(const std::string& share_tag) const {
@@ -114,6 +160,111 @@ absl::StatusOr<ConvergenceCounts> FakeController::GetConvergence(const std::stri
 absl::StatusOr<std::vector<WindowUse>> FakeController::GetWindows(const std::string& share_tag) const {
   RETURN_IF_ERROR(CheckShare(share_tag));
   return Select(windows, share_tag);
+}
+
+absl::StatusOr<PolicyPreview> FakeController::PreviewPolicy(const dax::Policy& policy, const PolicySetOptions& options,
+                                                            size_t limit) const {
+  RETURN_IF_ERROR(store_.WouldSet(policy, ToStore(options)).status());
+  PolicyPreview some = preview;
+  ASSIGN_OR_RETURN(some.in_force, Changed(store_.generation()));
+  if (some.files.size() > limit) some.files.resize(limit);
+  return some;
+}
+
+absl::StatusOr<MappingPage> FakeController::QueryMappings(const MappingQuery& query) const {
+  RETURN_IF_ERROR(CheckShare(query.share_tag));
+  MappingPage page;
+  for (const WindowMapping& mapping : Select(mappings, query.share_tag)) {
+    if (query.file.has_value()) {
+      const auto* const node = std::get_if<uint64_t>(&*query.file);
+      if (node != nullptr ? *node != mapping.node_id : std::get<std::string>(*query.file) != mapping.path) continue;
+    }
+    ++page.total;
+    if (query.after && std::tie(mapping.share_tag, mapping.at) <= std::tie(query.after->share_tag, query.after->at)) {
+      continue;
+    }
+    page.more = page.mappings.size() >= query.limit;
+    if (!page.more) page.mappings.push_back(mapping);
+  }
+  if (query.file.has_value() && page.total == 0) {
+    return WithReason(absl::NotFoundError("file: there is none of that name"), "FILE_NOT_FOUND",
+                      {{"share", query.share_tag}});
+  }
+  return page;
+}
+
+MachineInfo FakeController::GetMachine() const {
+  MutexLock lock(&mu_);
+  return machine;
+}
+
+absl::Status FakeController::StartMachine() {
+  MutexLock lock(&mu_);
+  RETURN_IF_ERROR(CheckMay(MachineCommand::kStart, machine.state));
+  machine.state = MachineState::kRunning;
+  machine.started = absl::Now();
+  events_.Append(EventKind::kStarted, "");
+  return absl::OkStatus();
+}
+
+absl::Status FakeController::PauseMachine() {
+  MutexLock lock(&mu_);
+  RETURN_IF_ERROR(pause_failure_);
+  RETURN_IF_ERROR(CheckMay(MachineCommand::kPause, machine.state));
+  if (machine.state == MachineState::kPaused) return absl::OkStatus();
+  machine.state = MachineState::kPaused;
+  events_.Append(EventKind::kPaused, "");
+  return absl::OkStatus();
+}
+
+absl::Status FakeController::ResumeMachine() {
+  MutexLock lock(&mu_);
+  RETURN_IF_ERROR(CheckMay(MachineCommand::kResume, machine.state));
+  if (machine.state == MachineState::kRunning) return absl::OkStatus();
+  machine.state = MachineState::kRunning;
+  events_.Append(EventKind::kResumed, "");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<absl::Time> FakeController::ShutdownMachine(const ShutdownOptions& options) {
+  {
+    MutexLock lock(&mu_);
+    RETURN_IF_ERROR(CheckMay(MachineCommand::kShutdown, machine.state));
+    if (!options.force && machine.state != MachineState::kCreated) {
+      machine.state = MachineState::kShuttingDown;
+      machine.force_at = absl::Now() + options.timeout.value_or(absl::Seconds(30));
+      events_.Append(EventKind::kShutdownRequested, options.requester);
+      return *machine.force_at;
+    }
+  }
+  EndMachine(EventKind::kStopped, absl::StrCat("ended by ", options.requester));
+  return absl::Now();
+}
+
+void FakeController::EndMachine(EventKind how, const std::string& why) {
+  MutexLock lock(&mu_);
+  machine.state = MachineState::kEnded;
+  machine.end_reason = why;
+  machine.force_at.reset();
+  events_.Append(how, why);
+  console_.Close();
+}
+
+void FakeController::FailPause(const absl::Status& status) {
+  MutexLock lock(&mu_);
+  pause_failure_ = status;
+}
+
+MetricsSnapshot FakeController::GetMetrics() const {
+  MetricsSnapshot snapshot = metrics;
+  MutexLock lock(&mu_);
+  if (call_counts_ != nullptr) snapshot.control_calls = call_counts_->CallCounts();
+  return snapshot;
+}
+
+void FakeController::SetCallCounts(const ControlCallCounts* counts) {
+  MutexLock lock(&mu_);
+  call_counts_ = counts;
 }
 
 void FakeController::SetCounts(const ConvergenceCounts& counts) {
@@ -170,9 +321,19 @@ void FakeController::FillWithExamples() {
        .maps = 9,
        .unmaps = 6,
        .rejected = 1,
-       .dropped_stores = 0},
+       .dropped_stores = 0,
+       .total_chunks = 32,
+       .reclaim_threshold_chunks = 6},
       {.share_tag = "src"},
   };
+  machine.state = MachineState::kRunning;
+  machine.cpus = 2;
+  machine.memory = MiB(512);
+  machine.shares = {
+      {.tag = "data", .path = "/srv/data", .read_only = false, .window = MiB(64), .mount_mode = MountMode::kPerFile},
+      {.tag = "src", .path = "/srv/caf\xe9", .read_only = true, .window = ByteCount(0)}};
+  machine.created = absl::FromUnixSeconds(1'700'000'000);
+  machine.started = machine.created + absl::Milliseconds(250);
 }
 
 }  // namespace daxvmm::control

@@ -235,6 +235,7 @@ void TransportCore::SignalNeedsReset() {
   const uint32_t before = status_.fetch_or(VIRTIO_CONFIG_S_NEEDS_RESET);
   if ((before & VIRTIO_CONFIG_S_NEEDS_RESET) != 0) return;
   LOG_LIMITED(kWarning) << "virtio device " << device_id() << " needs a reset by its driver";
+  if (needs_reset_observer_) needs_reset_observer_();
   // 2.1.2: the driver is told once it listens.
   if ((before & VIRTIO_CONFIG_S_DRIVER_OK) != 0) Raise(kInterruptConfig);
 }

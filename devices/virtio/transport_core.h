@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -88,6 +89,10 @@ class TransportCore : public DriverNotifier {
   uint32_t pending_interrupts() const { return interrupts_.load(); }
   void AcknowledgeInterrupts(uint32_t bits) { interrupts_.fetch_and(~bits); }
 
+  // Called each time that DEVICE_NEEDS_RESET becomes set: by workers and vCPUs, under no lock or under the transport's;
+  // must not block, nor call back. Before the driver may touch the device.
+  void ObserveNeedsReset(std::function<void()> observer) { needs_reset_observer_ = std::move(observer); }
+
   // DriverNotifier.
   void SignalUsed(QueueIndex queue) override;
   void SignalNeedsReset() override;
@@ -118,6 +123,7 @@ class TransportCore : public DriverNotifier {
   InterruptLine* const interrupt_;
   const uint64_t offered_;
   const std::vector<EventFd> kicks_;
+  std::function<void()> needs_reset_observer_;
 
   std::atomic<uint32_t> status_{0};  // driver's bits change under mu_ only; DEVICE_NEEDS_RESET is set by anyone
   std::atomic<uint32_t> interrupts_{0};

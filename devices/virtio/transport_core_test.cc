@@ -274,6 +274,18 @@ TEST_F(TransportCoreTest, DeviceThatCannotStartNeedsReset) {
   EXPECT_EQ(core_->status(), 0u);
 }
 
+TEST_F(TransportCoreTest, WhoObservesNeedsResetIsToldOncePerReset) {
+  int told = 0;
+  core_->ObserveNeedsReset([&told] { ++told; });
+  core_->SignalNeedsReset();
+  core_->SignalNeedsReset();
+  EXPECT_EQ(told, 1);
+  core_->SetStatus(0);
+  EXPECT_EQ(told, 1);
+  core_->SignalNeedsReset();
+  EXPECT_EQ(told, 2);
+}
+
 TEST_F(TransportCoreTest, NeedsResetIsSaidOnce) {
   core_->SignalNeedsReset();
   EXPECT_EQ(core_->status(), kNeedsReset);

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -13,10 +14,11 @@
 namespace daxvmm::virtio_fs {
 
 absl::StatusOr<std::unique_ptr<QueueWorker>> QueueWorker::Start(const std::string& label, virtio::ActiveQueue queue,
-                                                                virtio::DriverNotifier* notifier, Serve serve) {
+                                                                virtio::DriverNotifier* notifier,
+                                                                fuse::RequestCounts* counts, Serve serve) {
   ASSIGN_OR_RETURN(EventFd stop, EventFd::Create());
   auto worker = std::unique_ptr<QueueWorker>(
-      new QueueWorker(label, std::move(queue), notifier, std::move(serve), std::move(stop)));
+      new QueueWorker(label, std::move(queue), notifier, counts, std::move(serve), std::move(stop)));
   // Started only now that every member is in place.
   const std::string name = absl::StrCat("q", worker->queue_.index.raw(), "-", label);
   try {
@@ -29,10 +31,11 @@ absl::StatusOr<std::unique_ptr<QueueWorker>> QueueWorker::Start(const std::strin
 }
 
 QueueWorker::QueueWorker(const std::string& label, virtio::ActiveQueue queue, virtio::DriverNotifier* notifier,
-                         Serve serve, EventFd stop)
+                         fuse::RequestCounts* counts, Serve serve, EventFd stop)
     : label_(label),
       queue_(std::move(queue)),
       notifier_(notifier),
+      counts_(counts),
       serve_(std::move(serve)),
       stop_event_(std::move(stop)) {}
 
@@ -48,21 +51,35 @@ void QueueWorker::Stop() {
 
 void QueueWorker::Run() {
   // The ring is looked at before the first wait: a driver may have filled it before DRIVER_OK took effect here.
-  while (Drain()) AwaitKick();
+  while (Drain()) {
+    AwaitKick();
+    counts_->Woken();
+  }
 }
 
 bool QueueWorker::Drain() {
   virtio::Virtqueue& ring = *queue_.queue;
+  // The last look at the clock, as long as nothing has taken time since.
+  std::optional<std::chrono::steady_clock::time_point> now;
   do {
     ring.DisableKicks();
     // A driver that refills the ring as fast as it is served must not keep Stop waiting.
     while (!stop_.load(std::memory_order_relaxed) && ring.Pop(&chain_)) {
+      if (!now.has_value()) now = std::chrono::steady_clock::now();
+      counts_->Begun(*now);
       const uint32_t written = serve_(chain_.readable, chain_.writable, arrivals_.Take());
       // Before the reply is given: what is available now was sent without it.
-      arrivals_.Answer(ring.Waiting(), std::chrono::steady_clock::now());
+      now = std::chrono::steady_clock::now();
+      const uint16_t waiting = ring.Waiting();
+      arrivals_.Answer(waiting, *now);
+      counts_->Answered(*now, waiting);
       ring.Push(chain_, written);
       // After each, not each batch: the next request may block on the host's disk for long.
-      if (ring.ShouldSignal()) notifier_->SignalUsed(queue_.index);
+      if (ring.ShouldSignal()) {
+        notifier_->SignalUsed(queue_.index);
+        counts_->Signalled();
+        now.reset();  // the next request is not to be charged for the system call
+      }
     }
     if (stop_.load(std::memory_order_relaxed)) return false;
     if (ring.fault() != virtio::QueueFault::kNone) {

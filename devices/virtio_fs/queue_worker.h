@@ -14,6 +14,7 @@
 #include "base/named_thread.h"
 #include "devices/virtio/virtio_device.h"
 #include "devices/virtio_fs/arrival_clock.h"
+#include "devices/virtio_fs/fuse/request_counts.h"
 #include "memory/guest_memory.h"
 
 namespace daxvmm::virtio_fs {
@@ -27,10 +28,11 @@ class QueueWorker {
   using Serve = std::function<uint32_t(const memory::IoVecs& in, const memory::IoVecs& out,
                                        std::chrono::steady_clock::time_point sent_after)>;
 
-  // `label` names the share in log lines. `notifier` and the queue's kick outlive the worker. Fails if the host has no
-  // file descriptor or thread left.
+  // `label` names the share in log lines. `notifier`, `counts` (for this worker alone) and the queue's kick outlive it.
+  // Fails if the host has no file descriptor or thread left.
   static absl::StatusOr<std::unique_ptr<QueueWorker>> Start(const std::string& label, virtio::ActiveQueue queue,
-                                                            virtio::DriverNotifier* notifier, Serve serve);
+                                                            virtio::DriverNotifier* notifier,
+                                                            fuse::RequestCounts* counts, Serve serve);
   // Stops and joins.
   ~QueueWorker();
 
@@ -38,8 +40,8 @@ class QueueWorker {
   void Stop();
 
  private:
-  QueueWorker(const std::string& label, virtio::ActiveQueue queue, virtio::DriverNotifier* notifier, Serve serve,
-              EventFd stop);
+  QueueWorker(const std::string& label, virtio::ActiveQueue queue, virtio::DriverNotifier* notifier,
+              fuse::RequestCounts* counts, Serve serve, EventFd stop);
   void Run();
   // Serves until the ring is empty. False if the thread is to end.
   bool Drain();
@@ -48,6 +50,7 @@ class QueueWorker {
   const std::string label_;
   const virtio::ActiveQueue queue_;
   virtio::DriverNotifier* const notifier_;
+  fuse::RequestCounts* const counts_;
   const Serve serve_;
   const EventFd stop_event_;
   // Relaxed: only says when to end. What the stopping thread does next it orders by joining.

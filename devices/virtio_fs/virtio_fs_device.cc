@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <bit>
+#include <unordered_map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/error_reason.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "devices/virtio_fs/config_space.h"
@@ -109,7 +111,8 @@ absl::StatusOr<std::unique_ptr<VirtioFsDevice>> VirtioFsDevice::Create(const Vir
   RETURN_IF_ERROR(ValidateOptions(options));
   std::unique_ptr<dax::Window> window;
   if (options.window) {
-    ASSIGN_OR_RETURN(window, dax::Window::Create(options.window->window, options.share.read_only));
+    ASSIGN_OR_RETURN(
+        window, dax::Window::Create(options.window->window, options.share.read_only, {.repaired = options.repaired}));
   }
   auto device = std::unique_ptr<VirtioFsDevice>(new VirtioFsDevice(options, policy, std::move(window)));
   dax::Window* const raw_window = device->window_.get();
@@ -142,6 +145,7 @@ absl::StatusOr<std::unique_ptr<VirtioFsDevice>> VirtioFsDevice::Create(const Vir
   device->dispatcher_ = std::make_unique<fuse::Dispatcher>(
       fuse::SessionOptions{.dax_window = raw_window != nullptr, .max_write = MaxWrite(options.queue_size)},
       device->fs_.get(), device->mapping_glue_.get(), device->session_glue_.get());
+  for (uint16_t i = 0; i < device->queue_count(); ++i) device->counts_.push_back(device->dispatcher_->AddCounts());
   return device;
 }
 
@@ -170,11 +174,12 @@ void VirtioFsDevice::ReadConfig(uint64_t offset, std::span<uint8_t> data) const 
 absl::Status VirtioFsDevice::Activate(std::vector<virtio::ActiveQueue> queues, virtio::DriverNotifier* notifier) {
   CHECK(workers_.empty()) << "activated twice";
   for (virtio::ActiveQueue& queue : queues) {
+    fuse::RequestCounts* const counts = counts_[queue.index.raw()];
     auto worker =
-        QueueWorker::Start(options_.tag, std::move(queue), notifier,
-                           [dispatcher = dispatcher_.get()](const memory::IoVecs& in, const memory::IoVecs& out,
-                                                            std::chrono::steady_clock::time_point sent_after) {
-                             return dispatcher->Handle(in, out, sent_after);
+        QueueWorker::Start(options_.tag, std::move(queue), notifier, counts,
+                           [dispatcher = dispatcher_.get(), counts](const memory::IoVecs& in, const memory::IoVecs& out,
+                                                                    std::chrono::steady_clock::time_point sent_after) {
+                             return dispatcher->Handle(in, out, sent_after, counts);
                            });
     if (!worker.ok()) {
       workers_.clear();
@@ -190,6 +195,12 @@ void VirtioFsDevice::Reset() {
   for (const auto& worker : workers_) worker->Stop();
   workers_.clear();
   dispatcher_->Reset();
+}
+
+std::vector<uint64_t> VirtioFsDevice::DecisionCounts(const dax::CompiledPolicy& compiled) const {
+  std::vector<uint64_t> sums(compiled.decision_kinds());
+  dispatcher_->AddConclusions(compiled.rules_id(), sums);
+  return sums;
 }
 
 std::optional<GuestPhysAddr> VirtioFsDevice::window_base() const {
@@ -250,6 +261,63 @@ dax::ConvergenceCounts VirtioFsDevice::CountConvergence() const {
   return counts;
 }
 
+void VirtioFsDevice::VisitFiles(absl::FunctionRef<void(const LiveFileGlance&)> visit) const {
+  std::unordered_map<NodeId, uint32_t> chunks;
+  if (window_ != nullptr) chunks = window_->ChunksByNode();
+  fs_->VisitLiveFiles([&](fs::Inode& inode) {
+    const bool open = inode.open_handles.load(std::memory_order_relaxed) != 0;
+    const auto path = [&] { return fs_->PathOf(inode); };
+    const auto shown_path = [&] { return fs_->ShownPathOf(inode); };
+    const auto dax_hint = [&] { return fs_->PersistentDaxHint(inode.id()).value_or(false); };
+    const auto mapped = chunks.find(inode.id());
+    visit({.node = inode.id(),
+           .state = states_->Glance(inode.ForObserver(), {.path = path, .dax_hint = dax_hint}, open),
+           .open = open,
+           .mapped_chunks = mapped != chunks.end() ? mapped->second : 0,
+           .reads = inode.reads.load(std::memory_order_relaxed),
+           .path = shown_path});
+  });
+}
+
+std::optional<LiveFile> VirtioFsDevice::FindFile(NodeId node) const {
+  const std::optional<fs::LiveNode> live = fs_->FindLiveNode(node);
+  if (!live.has_value() || !S_ISREG(live->mode)) return std::nullopt;
+  LiveFile file = Describe(*live);
+  if (window_ != nullptr) file.use = window_->UseOf(node);
+  return file;
+}
+
+std::string VirtioFsDevice::PathOf(NodeId node) const {
+  const fs::InodePtr inode = fs_->FindLive(node);
+  return inode != nullptr ? fs_->ShownPathOf(*inode) : "";
+}
+
+std::optional<NodeId> VirtioFsDevice::NodeAt(absl::string_view path) const {
+  const std::optional<fs::LiveNode> live = fs_->FindLiveNode(path);
+  return live.has_value() ? std::optional(live->node) : std::nullopt;
+}
+
+uint64_t VirtioFsDevice::ComparePolicy(const dax::PolicySnapshot& candidate,
+                                       absl::FunctionRef<void(const ChangedFile&)> visit) const {
+  uint64_t looked_at = 0;
+  fs_->VisitLiveFiles([&](fs::Inode& inode) {
+    ++looked_at;
+    const auto path = [&] { return fs_->PathOf(inode); };
+    const auto shown_path = [&] { return fs_->ShownPathOf(inode); };
+    const auto dax_hint = [&] { return fs_->PersistentDaxHint(inode.id()).value_or(false); };
+    const auto security_capability = [&] { return fs_->HasSecurityCapability(inode.id()).value_or(false); };
+    dax::PolicyComparison comparison =
+        states_->Compare(candidate, inode.ForObserver(),
+                         {.path = path, .dax_hint = dax_hint, .security_capability = security_capability});
+    if (comparison.dax == comparison.would_be_dax) return;
+    visit({.node = inode.id(),
+           .would_be_dax = comparison.would_be_dax,
+           .rule = std::move(comparison.rule),
+           .path = shown_path});
+  });
+  return looked_at;
+}
+
 FileExplanation VirtioFsDevice::ExplainLive(const fs::LiveNode& node) const {
   FileExplanation out{.path = node.path,
                       .mode = node.mode,
@@ -276,7 +344,9 @@ FileExplanation VirtioFsDevice::ExplainLive(const fs::LiveNode& node) const {
 absl::StatusOr<FileExplanation> VirtioFsDevice::Explain(NodeId node) const {
   const std::optional<fs::LiveNode> live = fs_->FindLiveNode(node);
   if (!live.has_value()) {
-    return absl::NotFoundError(absl::StrCat("the guest holds no node ", node.raw(), " of share '", options_.tag, "'"));
+    return WithReason(
+        absl::NotFoundError(absl::StrCat("the guest holds no node ", node.raw(), " of share '", options_.tag, "'")),
+        "FILE_NOT_FOUND", {{"share", options_.tag}});
   }
   return ExplainLive(*live);
 }
@@ -286,7 +356,7 @@ absl::StatusOr<FileExplanation> VirtioFsDevice::Explain(absl::string_view path) 
   const fuse::Result<fs::PassthroughFs::FileAtPath> found = fs_->LookAtPath(path);
   if (!found.ok()) {
     const absl::Status why = ErrnoStatus(found.error().value(), absl::StrCat("share '", options_.tag, "': ", path));
-    return absl::NotFoundError(why.message());
+    return WithReason(absl::NotFoundError(why.message()), "FILE_NOT_FOUND", {{"share", options_.tag}});
   }
   FileExplanation out{.path = std::string(path),
                       .mode = found->node.mode,

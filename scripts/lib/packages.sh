@@ -5,8 +5,10 @@ readonly packages_build=(
   bazel-bootstrap
   libabsl-dev
   libre2-dev
+  libncurses-dev
+  prometheus-cpp-dev
   libprotobuf-dev protobuf-compiler
-  libgrpc++-dev protobuf-compiler-grpc
+  libgrpc++-dev protobuf-compiler-grpc libssl-dev openssl
   libgtest-dev libgmock-dev
   libbenchmark-dev
 )
@@ -18,8 +20,10 @@ readonly packages_guest=(
   kmod xz-utils zstd
   e2fsprogs
 )
-# That tests run on a loopback mount.
-readonly packages_programs=(git sqlite3 gcc libc6-dev make fio stress-ng rsync attr acl)
+# That tests run: on a loopback mount, and tmux as a terminal for `daxvmmctl top`.
+readonly packages_programs=(git sqlite3 gcc libc6-dev make fio stress-ng rsync attr acl tmux)
+# That tests check what is installed with: manual pages and the systemd unit, which nothing here starts.
+readonly packages_checks=(mandoc systemd)
 # To run one level down, where the host's KVM cannot run kernels.
 readonly packages_nested=(qemu-system-x86)
 # For scripts/test --long only: to make a guest's root file system.

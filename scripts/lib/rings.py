@@ -24,7 +24,7 @@ SANITIZERS = {
     "tsan": (["--config=tsan"], "notsan"),
 }
 # The whole has 40 minutes; a sanitizer's turn, which builds everything anew, starts only before this.
-SANITIZER_START_LIMIT = 28 * 60
+SANITIZER_START_LIMIT = 30 * 60
 # Seconds for a program of ring 5.
 LINUX_TIMEOUT = 900
 LONG_TIMEOUT = 2 * 60 * 60
@@ -152,7 +152,7 @@ def run_sanitized(targets, options, unfit, case_filter):
     count = run_bazel([target for target in targets if unfit not in target[2]], options, case_filter)
     for label, _, tags in targets:
         if unfit in tags:
-            count.skip(label, "has the tag %s: its libraries are not instrumented" % unfit)
+            count.skip(label, "has the tag %s: not for this sanitizer; its BUILD file says why" % unfit)
     return count
 
 

@@ -127,7 +127,7 @@ TEST_F(PolicyFileTest, TheMachineFollowsTheFile) {
   EXPECT_NE(refused.err.find("FAILED_PRECONDITION"), std::string::npos) << refused.err;
   EXPECT_EQ(Ctl({"policy", "set", "never", "--force"}).status, 0);
   policy = AwaitPolicy("generation 3");
-  EXPECT_NE(policy.find("by request (control socket"), std::string::npos) << policy;
+  EXPECT_NE(policy.find("by request (uid "), std::string::npos) << policy;
   Write("p", kNever);
   policy = AwaitPolicy("generation 4");
   EXPECT_NE(policy.find("from the file (p)"), std::string::npos) << policy;

@@ -129,9 +129,10 @@ constexpr bool kSanitized = false;
 
 [[noreturn]] void StartAWorkerWithoutRoomForItsStack() {
   const EventFd kick = *EventFd::Create();
+  const auto counts = std::make_unique<fuse::RequestCounts>();
   const rlimit none = {0, 0};
   setrlimit(RLIMIT_AS, &none);
-  const auto worker = QueueWorker::Start("share", {QueueIndex(1), nullptr, &kick}, nullptr, nullptr);
+  const auto worker = QueueWorker::Start("share", {QueueIndex(1), nullptr, &kick}, nullptr, counts.get(), nullptr);
   _exit(worker.status().code() == absl::StatusCode::kUnavailable ? 0 : 1);
 }
 

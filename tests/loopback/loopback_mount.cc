@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <utility>
 
@@ -72,13 +73,17 @@ void LoopbackMount::Abort() { umount2(mountpoint_.c_str(), MNT_FORCE); }
 
 void LoopbackMount::Serve() {
   std::vector<std::byte> request(kBufferSize), reply(kBufferSize);
+  fuse::RequestCounts* const counts = dispatcher_.AddCounts();
   for (;;) {
     const ssize_t n = read(device_.get(), request.data(), request.size());
     if (n > 0) {
       memory::IoVecs in, out;
       in.iov = {{request.data(), static_cast<size_t>(n)}};
       out.iov = {{reply.data(), reply.size()}};
-      const uint32_t length = dispatcher_.Handle(in, out);
+      counts->Begun(std::chrono::steady_clock::now());
+      const uint32_t length =
+          dispatcher_.Handle(in, out, /*sent_after=*/std::chrono::steady_clock::time_point::max(), counts);
+      counts->Answered(std::chrono::steady_clock::now(), /*waiting=*/0);
       // ENOENT: the request was interrupted, nobody waits. ENODEV: seen by the next read.
       if (length != 0 && write(device_.get(), reply.data(), length) < 0 && errno != ENOENT && errno != ENODEV) {
         LOG_LIMITED(kError) << "reply refused by /dev/fuse: " << strerror(errno);

@@ -49,7 +49,7 @@ absl::StatusOr<std::unique_ptr<MicroMachine>> MicroMachine::Create(const MicroMa
 }
 
 MicroMachine::MicroMachine(const MicroMachineOptions& options, vmm::KvmVm vm, memory::MappingWindow window)
-    : options_(options), vm_(std::move(vm)), window_(std::move(window)) {
+    : options_(options), vm_(std::move(vm)), window_(std::move(window)), gate_(options.cpus) {
   ram_ = std::make_unique<fakes::GuestRam>(fakes::GuestRamOptions{
       .window_host = window_.host(), .window_size = window_.size(), .window_writable = !options.window_read_only});
 }
@@ -77,7 +77,7 @@ absl::Status MicroMachine::Build(const vmm::KvmSystem& kvm) {
     ASSIGN_OR_RETURN(vmm::KvmVcpu vcpu, MakeVcpu(kvm, i));
     vcpus_.push_back(std::make_unique<vmm::Vcpu>(
         i, std::move(vcpu),
-        vmm::VcpuBuses{.mmio = &mmio_, .ports = &ports_, .memory = &ram_->memory(), .guard = &guard_}, this));
+        vmm::VcpuBuses{.mmio = &mmio_, .ports = &ports_, .memory = &ram_->memory(), .guard = &guard_}, &gate_, this));
   }
   return absl::OkStatus();
 }

@@ -20,6 +20,7 @@
 #include "vmm/guest_end.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/vcpu.h"
+#include "vmm/vcpu_gate.h"
 #include "vmm/window_guard.h"
 
 namespace daxvmm::microguest {
@@ -48,6 +49,8 @@ class MicroMachine final : public vmm::VcpuEnvironment {
   fakes::GuestRam& ram() { return *ram_; }
   memory::MappingWindow& window() { return window_; }
   vmm::WindowGuard& guard() { return guard_; }
+  // Open from the start.
+  vmm::VcpuGate& gate() { return gate_; }
 
   absl::Status Start();
   // Ends the vCPUs for good; what they use may go afterwards.
@@ -99,6 +102,7 @@ class MicroMachine final : public vmm::VcpuEnvironment {
   devices::Bus mmio_;
   devices::Bus ports_;
   vmm::WindowGuard guard_;
+  vmm::VcpuGate gate_;
   GuestPhysAddr payload_;
   GuestPhysAddr page_tables_;
   std::vector<GuestPhysAddr> mailbox_at_;

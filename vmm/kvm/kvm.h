@@ -40,6 +40,10 @@ class [[nodiscard]] KvmVcpu {
   // the thread but not here makes Run return EINTR and stays pending, so that no handler is ever needed.
   absl::Status SetSignalMask(const sigset_t& blocked);
 
+  // Tells the guest that it did not run for a while, so that its watchdogs do not take that for a hang. Nothing happens
+  // where the guest has no kvmclock (KVM answers EINVAL), or KVM cannot do it.
+  void TellGuestOfPause();
+
   absl::StatusOr<kvm_regs> GetRegs();
   absl::Status SetRegs(const kvm_regs& regs);
   absl::StatusOr<kvm_sregs> GetSregs();

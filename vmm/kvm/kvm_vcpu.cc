@@ -43,6 +43,8 @@ absl::Status KvmVcpu::SetSignalMask(const sigset_t& blocked) {
   return Set(fd_.get(), KVM_SET_SIGNAL_MASK, *request.get(), "KVM_SET_SIGNAL_MASK");
 }
 
+void KvmVcpu::TellGuestOfPause() { ioctl(fd_.get(), KVM_KVMCLOCK_CTRL, 0); }
+
 absl::StatusOr<kvm_regs> KvmVcpu::GetRegs() { return Get<kvm_regs>(fd_.get(), KVM_GET_REGS, "KVM_GET_REGS"); }
 absl::Status KvmVcpu::SetRegs(const kvm_regs& regs) { return Set(fd_.get(), KVM_SET_REGS, regs, "KVM_SET_REGS"); }
 absl::StatusOr<kvm_sregs> KvmVcpu::GetSregs() { return Get<kvm_sregs>(fd_.get(), KVM_GET_SREGS, "KVM_GET_SREGS"); }

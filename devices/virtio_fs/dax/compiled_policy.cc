@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/status.h"
 #include "devices/virtio_fs/fuse/inode_observer.h"
 
@@ -102,6 +103,13 @@ const Override* CompiledPolicy::OverrideOf(const OfShare* of_share, NodeId node,
   return by_path != of_share->by_path.end() ? &overrides_[by_path->second] : nullptr;
 }
 
+std::optional<Override> CompiledPolicy::FindOverride(absl::string_view share_tag, NodeId node,
+                                                     const std::optional<std::string>& path) const {
+  const Override* const override = OverrideOf(OverridesOf(share_tag), node, path);
+  if (override == nullptr || (override->expires_at && *override->expires_at <= absl::Now())) return std::nullopt;
+  return *override;
+}
+
 FileClass CompiledPolicy::ClassOf(const Placement& placement) const {
   const OfShare* of_share = OverridesOf(placement.share_tag);
   FileClass file_class{rules_->OfShare(placement.share_tag, placement.read_only_share), std::nullopt};
@@ -179,6 +187,18 @@ absl::string_view CompiledPolicy::RuleName(const Decision& decision) const {
       return decision.rule < policy().rules.size() ? absl::string_view(policy().rules[decision.rule].name)
                                                    : kDefaultRuleName;
   }
+}
+
+size_t CompiledPolicy::KindOf(const Decision& decision) const {
+  const size_t rules = policy().rules.size();
+  const size_t rule = decision.rule < kFirstSpecialRule ? decision.rule : rules + (decision.rule - kFirstSpecialRule);
+  return 2 * rule + (decision.dax ? 1 : 0);
+}
+
+Decision CompiledPolicy::DecisionOfKind(size_t kind) const {
+  const size_t rules = policy().rules.size();
+  const size_t rule = kind / 2 < rules ? kind / 2 : kFirstSpecialRule + (kind / 2 - rules);
+  return {.dax = kind % 2 != 0, .rule = static_cast<uint16_t>(rule)};
 }
 
 }  // namespace daxvmm::dax

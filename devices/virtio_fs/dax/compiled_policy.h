@@ -70,6 +70,19 @@ class CompiledPolicy {
   // "default", "builtin:...", "override", or the rule's name; as long as this lives.
   absl::string_view RuleName(const Decision& decision) const;
 
+  // The override that counts for such a file, if it has one that has not run out.
+  std::optional<Override> FindOverride(absl::string_view share_tag, NodeId node,
+                                       const std::optional<std::string>& path) const;
+
+  // For who counts decisions: each rule and verdict that a decision can have is a kind, a number below
+  // decision_kinds(). Kinds are the same in all policies of one rules_id(), which are those that differ in overrides
+  // only.
+  uint64_t rules_id() const { return rules_->id(); }
+  size_t decision_kinds() const { return 2 * (policy().rules.size() + (kDefaultRule - kFirstSpecialRule + 1)); }
+  size_t KindOf(const Decision& decision) const;
+  // The inverse, but for the outcome.
+  Decision DecisionOfKind(size_t kind) const;
+
   // Whether Classify may ask for the path of some file.
   bool asks_for_paths() const { return rules_->paths().asking().Any() || overrides_paths_; }
   // Whether some outcome, the default's included, is kAdaptive.

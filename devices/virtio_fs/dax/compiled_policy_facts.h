@@ -60,6 +60,7 @@ inline constexpr uint16_t kRegularFilesOnlyRule = 0xfffd;
 inline constexpr uint16_t kSetIdRule = 0xfffc;
 inline constexpr uint16_t kSecurityCapabilityRule = 0xfffb;
 inline constexpr uint16_t kWindowQuotaRule = 0xfffa;
+inline constexpr uint16_t kFirstSpecialRule = kWindowQuotaRule;  // the smallest of them
 
 inline constexpr absl::string_view kRegularFilesOnlyRuleName = "builtin:regular-files-only";
 inline constexpr absl::string_view kSetIdRuleName = "builtin:set-id";

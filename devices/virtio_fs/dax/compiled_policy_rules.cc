@@ -1,6 +1,7 @@
 #include "devices/virtio_fs/dax/compiled_policy_rules.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <utility>
 
@@ -11,6 +12,11 @@ namespace daxvmm::dax {
 namespace {
 
 constexpr mode_t kAnyExecute = 0111;
+
+uint64_t NextId() {
+  static std::atomic<uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
 
 using PatternTranslator = absl::StatusOr<std::string> (*)(absl::string_view);
 
@@ -108,6 +114,7 @@ RuleBits ConditionsOnPaths::Holding(const std::optional<std::string>& path, Rule
 
 CompiledRules::CompiledRules(Policy policy)
     : policy_(std::move(policy)),
+      id_(NextId()),
       words_(RuleBits::WordsFor(policy_.rules.size())),
       paths_(policy_.rules),
       any_tag_(RuleBits::All(policy_.rules.size())),

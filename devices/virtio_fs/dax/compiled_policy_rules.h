@@ -71,6 +71,7 @@ class CompiledRules {
   CompiledRules& operator=(const CompiledRules&) = delete;
 
   const Policy& policy() const { return policy_; }
+  uint64_t id() const { return id_; }  // of no other one, before or after
   const ConditionsOnPaths& paths() const { return paths_; }
   // Whether some outcome, the default's included, is kAdaptive.
   bool has_adaptive() const { return has_adaptive_; }
@@ -85,6 +86,7 @@ class CompiledRules {
 
  private:
   const Policy policy_;
+  const uint64_t id_;
   const size_t words_;
   const ConditionsOnPaths paths_;
   bool has_adaptive_ = false;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "devices/virtio_fs/fuse/abi.h"
+#include "devices/virtio_fs/fuse/request_counts.h"
 
 namespace daxvmm::dax {
 namespace {
@@ -185,17 +186,21 @@ uint32_t InodeStates::AttrFlags(const fuse::RequestContext& ctx, fuse::ObservedI
   bool dax = false;
   // Where nothing is mapped no answer would say it, so nothing is asked of the host either.
   if (mode == SessionMode::kPerFile || mode == SessionMode::kAlways) {
-    dax = DecideFor(policy, inode,
-                    FileFacts{.mode = facts.mode,
-                              .size = facts.size,
-                              .uid = facts.uid,
-                              .gid = facts.gid,
-                              .huge_pages = facts.huge_pages,
-                              .dax_hint = facts.dax_hint,
-                              .security_capability = facts.security_capability,
-                              .path = facts.path},
-                    &asked)
-              .dax;
+    const Decision decision = DecideFor(policy, inode,
+                                        FileFacts{.mode = facts.mode,
+                                                  .size = facts.size,
+                                                  .uid = facts.uid,
+                                                  .gid = facts.gid,
+                                                  .huge_pages = facts.huge_pages,
+                                                  .dax_hint = facts.dax_hint,
+                                                  .security_capability = facts.security_capability,
+                                                  .path = facts.path},
+                                        &asked);
+    dax = decision.dax;
+    if (ctx.counts != nullptr) {
+      const CompiledPolicy& compiled = *policy.compiled;
+      ctx.counts->Concluded(compiled.rules_id(), compiled.decision_kinds(), compiled.KindOf(decision));
+    }
   }
   {
     MutexLock lock(&ShardOf(inode.node).mu);
@@ -401,9 +406,14 @@ ConvergenceState InodeStates::Converged(const InodeRecord& record, bool dax, boo
           .attributes_left = absl::FromChrono(options_.attribute_timeout - since)};
 }
 
+std::optional<bool> InodeStates::ToldDax(const InodeRecord& record) const {
+  return mode_.load(std::memory_order_acquire) == SessionMode::kPerFile ? record.told() : false;
+}
+
 PolicyAnswer InodeStates::AnswerOf(const PolicySnapshot& policy, const Decision& decision) {
   return {.dax = decision.dax,
           .overridden = decision.rule == kOverrideRule,
+          .adaptive = decision.outcome == Outcome::kAdaptive,
           .rule = std::string(policy.compiled->RuleName(decision)),
           .generation = policy.generation};
 }
@@ -418,8 +428,7 @@ InodeReport InodeStates::Report(fuse::ObservedInode inode, const FileFacts& fact
   if (decision.outcome == Outcome::kAdaptive && adaptive_ != nullptr) {
     report.policy.reason = adaptive_->Reason(FileIdentity(inode.identity));
   }
-  // Where flags are not answered, none was told.
-  report.told_dax = mode_.load(std::memory_order_acquire) == SessionMode::kPerFile ? record.told() : false;
+  report.told_dax = ToldDax(record);
   report.told_generation = record.generation();
   report.convergence = Converged(record, decision.dax, open);
   report.setup_mappings = record.setup_mappings;
@@ -458,6 +467,52 @@ ConvergenceState InodeStates::StateOf(fuse::ObservedInode inode, const Unrecorde
   if (mode_.load(std::memory_order_acquire) != SessionMode::kPerFile) return {};
   const InodeRecord record = Copy(inode);
   return Converged(record, DecideRecorded(policy_->Current(), inode, record, unrecorded).dax, open);
+}
+
+InodeGlance InodeStates::Glance(fuse::ObservedInode inode, const Unrecorded& unrecorded, bool open) const {
+  const InodeRecord record = Copy(inode);
+  const Decision decision = DecideRecorded(policy_->Current(), inode, record, unrecorded);
+  return {.dax = decision.dax,
+          .overridden = decision.rule == kOverrideRule,
+          .told_dax = ToldDax(record),
+          .convergence = Converged(record, decision.dax, open),
+          .size = ByteCount(record.size),
+          .setup_mappings = record.setup_mappings};
+}
+
+PolicyComparison InodeStates::Compare(const PolicySnapshot& candidate, fuse::ObservedInode inode,
+                                      const Unrecorded& unrecorded) const {
+  const InodeRecord record = Copy(inode);
+  const bool room = HasRoomFor(inode);
+  const auto known_or = [](Known known, absl::FunctionRef<bool()> ask) {
+    return known == Known::kNotYet ? ask() : known == Known::kYes;
+  };
+  const auto dax_hint = [&] { return known_or(record.dax_hint, unrecorded.dax_hint); };
+  // Asked for, unlike for counts: a policy under which no file was DAX had no need to know.
+  const auto security_capability = [&] { return known_or(record.security_capability, unrecorded.security_capability); };
+  const FileFacts facts = {.mode = record.mode,
+                           .size = ByteCount(record.size),
+                           .uid = record.uid,
+                           .gid = record.gid,
+                           .huge_pages = record.huge_pages,
+                           .identity = inode.identity,
+                           .dax_hint = dax_hint,
+                           .security_capability = security_capability,
+                           .path = unrecorded.path};
+  const auto adaptive = [&] {
+    if (record.adaptive != Known::kNotYet) return record.adaptive == Known::kYes;
+    return adaptive_ != nullptr && adaptive_->WouldAdmit(NewFileOf(facts));
+  };
+  Asked asked;
+  const PolicySnapshot& in_force = policy_->Current();
+  PolicyComparison comparison;
+  comparison.dax = DecideBy(in_force, ClassOf(in_force, inode, facts.path), facts, room, adaptive, &asked).dax;
+  // Not by ClassOf, which remembers the class in the inode as one of the policy in force.
+  const Decision would_be =
+      DecideBy(candidate, candidate.compiled->Classify(PlacementOf(inode.node, facts)), facts, room, adaptive, &asked);
+  comparison.would_be_dax = would_be.dax;
+  if (comparison.dax != would_be.dax) comparison.rule = std::string(candidate.compiled->RuleName(would_be));
+  return comparison;
 }
 
 }  // namespace daxvmm::dax

@@ -83,15 +83,35 @@ struct FileFacts {
 struct Unrecorded {
   absl::FunctionRef<std::optional<std::string>()> path = fuse::NoPath;
   absl::FunctionRef<bool()> dax_hint = fuse::NoSuchThing;
+  // Of use to Compare only.
+  absl::FunctionRef<bool()> security_capability = fuse::NoSuchThing;
 };
 
 // What the policy in force says of a file, and why.
 struct PolicyAnswer {
   bool dax = false;
   bool overridden = false;  // an override decides
+  bool adaptive = false;    // what decides says "adaptive"
   std::string rule;
   std::string reason;  // of an adaptive verdict; may be empty
   uint64_t generation = 0;
+};
+
+// One live regular file, by what the guest was told of it last: what costs no system call.
+struct InodeGlance {
+  bool dax = false;
+  bool overridden = false;
+  std::optional<bool> told_dax;  // as in InodeReport
+  ConvergenceState convergence;
+  ByteCount size;
+  uint64_t setup_mappings = 0;
+};
+
+// What the policy in force says of a file, and what another one would say.
+struct PolicyComparison {
+  bool dax = false;
+  bool would_be_dax = false;
+  std::string rule;  // that would decide; set if the two differ
 };
 
 // One live regular file, as a list shows it.
@@ -152,7 +172,13 @@ class InodeStates final : public fuse::InodeObserver {
   InodeReport Report(fuse::ObservedInode inode, const FileFacts& facts, bool open) const;
   // The latter alone, by the facts that the guest was told last: for a count of many inodes.
   ConvergenceState StateOf(fuse::ObservedInode inode, const Unrecorded& unrecorded, bool open);
-  // The same of a file without an inode of the guest's.
+  // The same with what else a list goes by.
+  InodeGlance Glance(fuse::ObservedInode inode, const Unrecorded& unrecorded, bool open) const;
+  // By the same facts. The guest's quota and the adaptive verdicts are as they are now; a file that has no verdict gets
+  // none by this. `candidate` may be of any policy.
+  PolicyComparison Compare(const PolicySnapshot& candidate, fuse::ObservedInode inode,
+                           const Unrecorded& unrecorded) const;
+  // What Report says of a file without an inode of the guest's.
   PolicyAnswer Answer(const FileFacts& facts) const;
   // All rules that were looked at, the last of which decided. `inode` may be null.
   std::vector<CompiledPolicy::Step> Explain(const fuse::ObservedInode* inode, const FileFacts& facts) const;
@@ -200,6 +226,8 @@ class InodeStates final : public fuse::InodeObserver {
                      Asked* asked) const;
   Decision DecideBy(const PolicySnapshot& policy, RuleClass rule_class, const FileFacts& facts, bool room,
                     absl::FunctionRef<bool()> adaptive, Asked* asked) const;
+  // What it was told as far as that can be known; where flags are not answered, none was told.
+  std::optional<bool> ToldDax(const InodeRecord& record) const;
   static PolicyAnswer AnswerOf(const PolicySnapshot& policy, const Decision& decision);
   // By what the record says of the file.
   Decision DecideRecorded(const PolicySnapshot& policy, fuse::ObservedInode inode, const InodeRecord& record,

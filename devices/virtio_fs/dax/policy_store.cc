@@ -1,13 +1,16 @@
 #include "devices/virtio_fs/dax/policy_store.h"
 
+#include <sys/random.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/error_reason.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "devices/virtio_fs/dax/policy_names.h"
+#include "devices/virtio_fs/dax/policy_change_text.h"
 
 namespace daxvmm::dax {
 namespace {
@@ -17,28 +20,41 @@ uint64_t NextId() {
   return last.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
-std::string Counted(size_t n, absl::string_view what) { return absl::StrCat(n, " ", what, n == 1 ? "" : "s"); }
-
-std::string SummaryOf(const CompiledPolicy& compiled) {
-  std::string summary = absl::StrCat(Counted(compiled.policy().rules.size(), "rule"), ", default ",
-                                     OutcomeName(compiled.policy().default_outcome));
-  if (!compiled.overrides().empty()) absl::StrAppend(&summary, ", ", Counted(compiled.overrides().size(), "override"));
-  return summary;
+// As good as unique: two runs of a machine must not take each other's etags for their own.
+uint64_t RandomNonce() {
+  uint64_t nonce = 0;
+  // Cannot fail for so few bytes, but on a kernel that knows no getrandom(2).
+  if (getrandom(&nonce, sizeof(nonce), 0) != sizeof(nonce)) nonce = static_cast<uint64_t>(absl::GetCurrentTimeNanos());
+  return nonce;
 }
 
 bool HasRunOut(const Override& override, absl::Time now) { return override.expires_at && *override.expires_at <= now; }
 
-std::shared_ptr<const CompiledPolicy> MustCompile(Policy policy) {
-  absl::StatusOr<std::shared_ptr<const CompiledPolicy>> compiled = CompiledPolicy::Compile(std::move(policy));
+std::shared_ptr<const CompiledPolicy> MustCompile(Policy policy, std::vector<Override> overrides) {
+  auto compiled = CompiledPolicy::Compile(std::move(policy), std::move(overrides));
   CHECK(compiled.ok()) << compiled.status().ToString();
   return *std::move(compiled);
 }
 
 }  // namespace
 
-PolicyStore::PolicyStore(Policy policy, PolicySource source) : id_(NextId()) {
+PolicyStore::PolicyStore(Policy policy, PolicySource source)
+    : PolicyStore(PolicyStart{.policy = std::move(policy), .source = std::move(source)}) {}
+
+PolicyStore::PolicyStore(PolicyStart start) : id_(NextId()), nonce_(RandomNonce()) {
   MutexLock changing(&change_mu_);
-  Publish(MustCompile(std::move(policy)), std::move(source));
+  last_used_ = start.last_generation;
+  start_file_policy_ = start.file_policy;
+  {
+    MutexLock lock(&mu_);
+    history_.assign(start.history.begin(), start.history.end());
+  }
+  const absl::StatusOr<uint64_t> first =
+      Publish({.action = PolicyAction::kStart,
+               .compiled = MustCompile(std::move(start.policy), std::move(start.overrides)),
+               .source = start.source,
+               .change = std::move(start.change)});
+  CHECK(first.ok()) << "nobody records yet";
 }
 
 std::shared_ptr<const PolicySnapshot> PolicyStore::Get() const {
@@ -61,17 +77,61 @@ const PolicySnapshot& PolicyStore::Current() const {
   return *last.snapshot;
 }
 
+absl::Status PolicyStore::StartRecording(PolicyRecorder* recorder) {
+  MutexLock changing(&change_mu_);
+  recorder_ = recorder;
+  const std::shared_ptr<const PolicySnapshot> first = Get();
+  const std::vector<PolicyHistoryEntry> history = History();
+  const absl::Status recorded = Record(*first, std::exchange(start_file_policy_, nullptr), history);
+  recorder_->Attempted({.action = PolicyAction::kStart,
+                        .source = first->source,
+                        .from_generation = history.size() > 1 ? history[history.size() - 2].generation : 0,
+                        .to_generation = recorded.ok() ? first->generation : 0,
+                        .summary = history.back().summary,
+                        .change = history.back().change,
+                        .result = recorded});
+  if (!recorded.ok()) recorder_ = nullptr;
+  return recorded;
+}
+
 absl::StatusOr<uint64_t> PolicyStore::Set(Policy policy, const SetOptions& options) {
   MutexLock changing(&change_mu_);
+  std::string wanted = recorder_ != nullptr ? DescribePolicy(policy, 0) : std::string();
+  return Finish(PrepareSet(std::move(policy), options), PolicyAction::kSetPolicy, options.source, std::move(wanted));
+}
+
+absl::StatusOr<std::shared_ptr<const PolicySnapshot>> PolicyStore::WouldSet(Policy policy,
+                                                                            const SetOptions& options) const {
+  MutexLock changing(&change_mu_);
+  ASSIGN_OR_RETURN(Next prepared, PrepareSet(std::move(policy), options));
+  auto next = std::make_shared<PolicySnapshot>();
+  next->compiled = std::move(prepared.compiled);
+  next->generation = generation() + 1;
+  next->source = options.source;
+  next->since = absl::Now();
+  return next;
+}
+
+std::string PolicyStore::EtagOf(uint64_t generation) const {
+  return absl::StrCat(absl::Hex(nonce_, absl::kZeroPad16), "-", generation);
+}
+
+absl::StatusOr<PolicyStore::Next> PolicyStore::PrepareSet(Policy policy, const SetOptions& options) const {
   RETURN_IF_ERROR(CheckExpected(options));
   if (options.source.kind == SourceKind::kRequest && !options.force) {
     if (const std::string file = watched_file(); !file.empty()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the policy is the watched file ", file, "'s: change the file"));
+      return WithReason(
+          absl::FailedPreconditionError(absl::StrCat("the policy is the watched file ", file, "'s: change the file")),
+          "POLICY_FILE_WATCHED", {{"file", file}});
     }
   }
-  ASSIGN_OR_RETURN(auto compiled, CompiledPolicy::Compile(std::move(policy), Get()->compiled->overrides()));
-  return Publish(std::move(compiled), options.source);
+  const std::shared_ptr<const CompiledPolicy> old = Get()->compiled;
+  if (!options.parts.rules) policy.rules = old->policy().rules;
+  if (!options.parts.default_outcome) policy.default_outcome = old->policy().default_outcome;
+  if (!options.parts.enforcement) policy.enforcement = old->policy().enforcement;
+  ASSIGN_OR_RETURN(auto compiled, CompiledPolicy::Compile(std::move(policy), old->overrides()));
+  std::string change = DescribePolicyChange(old->policy(), compiled->policy());
+  return Next{PolicyAction::kSetPolicy, std::move(compiled), options.source, std::move(change), options.file_policy};
 }
 
 void PolicyStore::SetWatchedFile(std::string path) {
@@ -85,37 +145,63 @@ std::string PolicyStore::watched_file() const {
 }
 
 absl::StatusOr<uint64_t> PolicyStore::SetOverride(Override override, const SetOptions& options) {
-  RETURN_IF_ERROR(Validate(override));
-  if (HasRunOut(override, absl::Now())) return absl::InvalidArgumentError("expires_at: must not have passed");
   MutexLock changing(&change_mu_);
+  std::string wanted = recorder_ != nullptr ? DescribeOverrideChange(nullptr, &override) : std::string();
+  return Finish(PrepareSetOverride(std::move(override), options), PolicyAction::kSetOverride, options.source,
+                std::move(wanted));
+}
+
+absl::StatusOr<PolicyStore::Next> PolicyStore::PrepareSetOverride(Override override, const SetOptions& options) const {
+  RETURN_IF_ERROR(Validate(override));
+  const absl::Time now = absl::Now();
+  if (HasRunOut(override, now)) return absl::InvalidArgumentError("expires_at: must not have passed");
   RETURN_IF_ERROR(CheckExpected(options));
   const std::shared_ptr<const CompiledPolicy> old = Get()->compiled;
   std::vector<Override> overrides = old->overrides();
   // What has run out takes no room.
-  std::erase_if(overrides, [now = absl::Now()](const Override& other) { return HasRunOut(other, now); });
+  std::erase_if(overrides, [now](const Override& other) { return HasRunOut(other, now); });
   const auto same = std::ranges::find_if(overrides, [&override](const Override& other) {
     return other.share_tag == override.share_tag && other.file == override.file;
   });
+  std::string change = DescribeOverrideChange(same != overrides.end() ? &*same : nullptr, &override);
   if (same != overrides.end()) {
     *same = std::move(override);
   } else {
     overrides.push_back(std::move(override));
   }
   ASSIGN_OR_RETURN(auto compiled, old->WithOverrides(std::move(overrides)));
-  return Publish(std::move(compiled), options.source);
+  return Next{PolicyAction::kSetOverride, std::move(compiled), options.source, std::move(change)};
 }
 
 absl::StatusOr<uint64_t> PolicyStore::ClearOverride(const std::string& share_tag, const OverriddenFile& file,
                                                     const SetOptions& options) {
   MutexLock changing(&change_mu_);
+  std::string wanted;
+  if (recorder_ != nullptr) {
+    const Override named{.share_tag = share_tag, .file = file};
+    wanted = DescribeOverrideChange(&named, nullptr);
+  }
+  return Finish(PrepareClearOverride(share_tag, file, options), PolicyAction::kClearOverride, options.source,
+                std::move(wanted));
+}
+
+absl::StatusOr<PolicyStore::Next> PolicyStore::PrepareClearOverride(const std::string& share_tag,
+                                                                    const OverriddenFile& file,
+                                                                    const SetOptions& options) const {
   RETURN_IF_ERROR(CheckExpected(options));
   const std::shared_ptr<const CompiledPolicy> old = Get()->compiled;
   std::vector<Override> overrides = old->overrides();
-  const size_t cleared = std::erase_if(
-      overrides, [&](const Override& other) { return other.share_tag == share_tag && other.file == file; });
-  if (cleared == 0) return absl::NotFoundError("there is no override for that file");
+  std::string change;
+  std::erase_if(overrides, [&](const Override& other) {
+    if (other.share_tag != share_tag || other.file != file) return false;
+    change = DescribeOverrideChange(&other, nullptr);
+    return true;
+  });
+  if (change.empty()) {
+    return WithReason(absl::NotFoundError("there is no override for that file"), "OVERRIDE_NOT_FOUND");
+  }
   ASSIGN_OR_RETURN(auto compiled, old->WithOverrides(std::move(overrides)));
-  return Publish(std::move(compiled), options.source);
+  return Next{PolicyAction::kClearOverride, std::move(compiled), options.source, std::move(change)};
 }
 
 std::optional<absl::Time> PolicyStore::ExpireOverrides(absl::Time now) {
@@ -132,8 +218,14 @@ std::optional<absl::Time> PolicyStore::ExpireOverrides(absl::Time now) {
   if (run_out == 0) return next;
   auto compiled = old->WithOverrides(std::move(left));
   CHECK(compiled.ok()) << compiled.status().ToString();  // fewer than before
-  Publish(*std::move(compiled), {.kind = SourceKind::kExpiry, .detail = Counted(run_out, "override")});
-  return next;
+  const PolicySource source{.kind = SourceKind::kExpiry, .detail = CountedText(run_out, "override")};
+  std::string change = absl::StrCat(CountedText(run_out, "override"), " ran out");
+  const absl::StatusOr<uint64_t> done =
+      Publish({PolicyAction::kExpireOverrides, *std::move(compiled), source, std::move(change)});
+  if (done.ok()) return next;
+  LOG_LIMITED(kWarning) << "overrides that have run out stay in the list, without counting: "
+                        << std::string(done.status().message());
+  return next ? std::min(*next, now + kRecordRetry) : now + kRecordRetry;
 }
 
 std::vector<PolicyHistoryEntry> PolicyStore::History() const {
@@ -143,26 +235,79 @@ std::vector<PolicyHistoryEntry> PolicyStore::History() const {
 
 absl::Status PolicyStore::CheckExpected(const SetOptions& options) const {
   const uint64_t in_force = generation();
-  if (!options.expected_generation || *options.expected_generation == in_force) return absl::OkStatus();
-  return absl::AbortedError(absl::StrCat("expected_generation is ", *options.expected_generation, ", but generation ",
-                                         in_force, " is in force"));
+  if (options.expected_generation && *options.expected_generation != in_force) {
+    return WithReason(absl::AbortedError(absl::StrCat("expected_generation is ", *options.expected_generation,
+                                                      ", but generation ", in_force, " is in force")),
+                      "STALE_GENERATION", {{"generation", absl::StrCat(in_force)}});
+  }
+  if (!options.expected_etag.empty() && options.expected_etag != EtagOf(in_force)) {
+    return WithReason(absl::AbortedError(
+                          absl::StrCat("etag: not that of generation ", in_force, ", which is in force; read it anew")),
+                      "STALE_ETAG", {{"generation", absl::StrCat(in_force)}, {"etag", EtagOf(in_force)}});
+  }
+  return absl::OkStatus();
 }
 
-uint64_t PolicyStore::Publish(std::shared_ptr<const CompiledPolicy> compiled, PolicySource source) {
+absl::StatusOr<uint64_t> PolicyStore::Finish(absl::StatusOr<Next> next, PolicyAction action, const PolicySource& source,
+                                             std::string wanted) {
+  if (next.ok()) return Publish(*std::move(next));
+  if (recorder_ != nullptr) {
+    recorder_->Attempted({.action = action,
+                          .source = source,
+                          .from_generation = generation(),
+                          .change = std::move(wanted),
+                          .result = next.status()});
+  }
+  return next.status();
+}
+
+absl::Status PolicyStore::Record(const PolicySnapshot& next, const Policy* file_policy,
+                                 const std::vector<PolicyHistoryEntry>& history) {
+  const absl::Status recorded = recorder_->Record({.generation = next.generation,
+                                                   .policy = next.compiled->policy(),
+                                                   .overrides = next.compiled->overrides(),
+                                                   .file_policy = file_policy,
+                                                   .history = history});
+  if (recorded.ok()) return recorded;
+  if (recorded.code() == absl::StatusCode::kDataLoss) last_used_ = std::max(last_used_, next.generation);
+  return absl::UnavailableError(recorded.message());
+}
+
+absl::StatusOr<uint64_t> PolicyStore::Publish(Next what) {
   auto next = std::make_shared<PolicySnapshot>();
-  const uint64_t generation = next->generation = generation_.load(std::memory_order_relaxed) + 1;
-  next->compiled = std::move(compiled);
-  next->source = std::move(source);
+  const uint64_t generation = next->generation = last_used_ + 1;
+  next->compiled = std::move(what.compiled);
+  next->source = what.source;
   next->since = absl::Now();
-  PolicyHistoryEntry entry{next->generation, next->source, next->since, SummaryOf(*next->compiled)};
+  PolicyHistoryEntry entry{generation, next->source, next->since,
+                           DescribePolicy(next->compiled->policy(), next->compiled->overrides().size()),
+                           std::move(what.change)};
+  if (recorder_ != nullptr) {
+    std::vector<PolicyHistoryEntry> history = History();
+    history.push_back(entry);
+    if (history.size() > kMaxHistory) history.erase(history.begin());
+    const absl::Status recorded = Record(*next, what.file_policy, history);
+    recorder_->Attempted({.action = what.action,
+                          .source = next->source,
+                          .from_generation = this->generation(),
+                          .to_generation = recorded.ok() ? generation : 0,
+                          .summary = entry.summary,
+                          .change = entry.change,
+                          .result = recorded});
+    if (!recorded.ok()) return recorded;
+  }
+  last_used_ = generation;
   // Declared before the lock, so that the old policy is freed after it: readers wait for a pointer swap, no longer.
   std::shared_ptr<const PolicySnapshot> published = std::move(next);
-  MutexLock lock(&mu_);
-  current_.swap(published);
-  history_.push_back(std::move(entry));
-  if (history_.size() > kMaxHistory) history_.pop_front();
-  // Release: who sees the new generation and then takes the lock gets this snapshot or a later one.
-  generation_.store(generation, std::memory_order_release);
+  {
+    MutexLock lock(&mu_);
+    current_.swap(published);
+    history_.push_back(entry);
+    if (history_.size() > kMaxHistory) history_.pop_front();
+    // Release: who sees the new generation and then takes the lock gets this snapshot or a later one.
+    generation_.store(generation, std::memory_order_release);
+  }
+  if (observer_) observer_(entry);
   return generation;
 }
 

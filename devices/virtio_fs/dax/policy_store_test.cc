@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "base/error_reason.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -46,6 +47,65 @@ TEST(PolicyStoreTest, ExpectedGeneration) {
   EXPECT_THAT(std::string(stale.status().message()), HasSubstr("generation 2 is in force"));
   EXPECT_EQ(store.Get()->compiled->policy(), WithDefault(Outcome::kDax)) << "the old policy must stay";
   EXPECT_EQ(store.generation(), 2u);
+}
+
+TEST(PolicyStoreTest, AnEtagNamesOneGenerationOfOneStore) {
+  PolicyStore store(WithDefault(Outcome::kNoDax));
+  PolicyStore other(WithDefault(Outcome::kNoDax));
+  EXPECT_NE(store.EtagOf(1), other.EtagOf(1));
+  EXPECT_NE(store.EtagOf(1), store.EtagOf(2));
+  EXPECT_EQ(*store.Set(WithDefault(Outcome::kDax), {.expected_etag = store.EtagOf(1)}), 2u);
+  for (const std::string& etag : {store.EtagOf(1), store.EtagOf(3), other.EtagOf(2), std::string("2"), std::string()}) {
+    const absl::Status set = store.Set(WithDefault(Outcome::kNoDax), {.expected_etag = etag}).status();
+    if (etag.empty()) {
+      EXPECT_TRUE(set.ok()) << set;
+      continue;
+    }
+    EXPECT_EQ(set.code(), absl::StatusCode::kAborted) << etag;
+    EXPECT_EQ(ReasonOf(set), "STALE_ETAG");
+    EXPECT_EQ(FactsOfReason(set)["etag"], store.EtagOf(2));
+  }
+  const Override one = {.share_tag = "data", .file = std::string("f"), .dax = true};
+  EXPECT_EQ(ReasonOf(store.SetOverride(one, {.expected_etag = store.EtagOf(2)}).status()), "STALE_ETAG");
+  EXPECT_EQ(*store.SetOverride(one, {.expected_etag = store.EtagOf(3)}), 4u);
+  EXPECT_EQ(ReasonOf(store.ClearOverride("data", one.file, {.expected_etag = store.EtagOf(3)}).status()), "STALE_ETAG");
+  // Both must hold.
+  EXPECT_EQ(ReasonOf(store.Set({}, {.expected_generation = 3, .expected_etag = store.EtagOf(4)}).status()),
+            "STALE_GENERATION");
+}
+
+TEST(PolicyStoreTest, PartsAreTakenOfThePolicyAndTheRestStays) {
+  const Policy first = {.rules = {{.name = "a", .outcome = Outcome::kDax}},
+                        .default_outcome = Outcome::kNoDax,
+                        .enforcement = Enforcement::kAdvisory};
+  const Policy second = {.rules = {{.name = "b", .outcome = Outcome::kNoDax}},
+                         .default_outcome = Outcome::kDax,
+                         .enforcement = Enforcement::kDeny};
+  PolicyStore store(first);
+  ASSERT_TRUE(store.Set(second, {.parts = {.rules = false, .default_outcome = true, .enforcement = false}}).ok());
+  Policy expected = first;
+  expected.default_outcome = Outcome::kDax;
+  EXPECT_EQ(store.Get()->compiled->policy(), expected);
+  ASSERT_TRUE(store.Set(second, {.parts = {.rules = true, .default_outcome = false, .enforcement = true}}).ok());
+  EXPECT_EQ(store.Get()->compiled->policy(), second);
+}
+
+TEST(PolicyStoreTest, WhatWouldBeSetIsCheckedAndNotSet) {
+  PolicyStore store(WithDefault(Outcome::kNoDax));
+  const Override one = {.share_tag = "data", .file = std::string("f"), .dax = true};
+  ASSERT_TRUE(store.SetOverride(one, {}).ok());
+  const auto would = store.WouldSet(WithDefault(Outcome::kDax), Expecting(2));
+  ASSERT_TRUE(would.ok()) << would.status();
+  EXPECT_EQ((*would)->compiled->policy(), WithDefault(Outcome::kDax));
+  EXPECT_EQ((*would)->compiled->overrides().size(), 1u) << "overrides stay";
+  EXPECT_EQ((*would)->generation, 3u);
+  EXPECT_EQ(store.generation(), 2u);
+  EXPECT_EQ(store.Get()->compiled->policy(), WithDefault(Outcome::kNoDax));
+  EXPECT_EQ(store.WouldSet(WithDefault(Outcome::kDax), Expecting(1)).status().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(store.WouldSet({.rules = {{}}}, {}).status().code(), absl::StatusCode::kInvalidArgument);
+  store.SetWatchedFile("/p");
+  const PolicyStore::SetOptions request = {.source = {.kind = SourceKind::kRequest}};
+  EXPECT_EQ(ReasonOf(store.WouldSet(WithDefault(Outcome::kDax), request).status()), "POLICY_FILE_WATCHED");
 }
 
 TEST(PolicyStoreTest, RefusesAnInvalidPolicyAndKeepsTheOldOne) {
@@ -120,6 +180,24 @@ TEST(PolicyStoreTest, TellsWhereAPolicyCameFromAndSinceWhen) {
   EXPECT_EQ(now->source.detail, "uid 0, pid 1");
   EXPECT_GE(now->since, before);
   EXPECT_LE(now->since, absl::Now());
+}
+
+TEST(PolicyStoreTest, TellsAnObserverOfEachChangeOnceItIsInForce) {
+  PolicyStore store(DefaultPolicy());
+  std::vector<std::string> told;
+  store.SetObserver([&](const PolicyHistoryEntry& change) {
+    EXPECT_EQ(store.generation(), change.generation);
+    told.push_back(std::to_string(change.generation) + " " + change.source.detail);
+  });
+  ASSERT_TRUE(store.Set(DefaultPolicy(), By(SourceKind::kRequest, "a")).ok());
+  ASSERT_TRUE(store
+                  .SetOverride({.share_tag = "s", .file = "f", .dax = true, .expires_at = absl::Now() + absl::Hours(1)},
+                               By(SourceKind::kRequest, "b"))
+                  .ok());
+  EXPECT_FALSE(store.ClearOverride("s", "none", By(SourceKind::kRequest, "no")).ok());
+  store.ExpireOverrides(absl::Now());
+  store.ExpireOverrides(absl::Now() + absl::Hours(2));
+  EXPECT_EQ(told, (std::vector<std::string>{"2 a", "3 b", "4 1 override"}));
 }
 
 TEST(PolicyStoreTest, KeepsAHistory) {

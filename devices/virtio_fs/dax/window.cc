@@ -44,6 +44,7 @@ absl::StatusOr<std::unique_ptr<Window>> Window::Create(memory::MappingWindow* wi
 Window::Window(memory::MappingWindow* window, bool read_only, WindowOptions options)
     : window_(window),
       read_only_(read_only),
+      repaired_(std::move(options.repaired)),
       table_(window->size()),
       account_(window->size().raw() / kDaxRangeSize.raw(), options.reuse_within, std::move(options.clock)) {}
 

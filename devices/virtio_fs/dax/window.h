@@ -3,6 +3,7 @@
 #ifndef DAXVMM_DEVICES_VIRTIO_FS_DAX_WINDOW_H_
 #define DAXVMM_DEVICES_VIRTIO_FS_DAX_WINDOW_H_
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -36,7 +37,18 @@ struct WindowOptions {
   std::chrono::milliseconds reuse_within{100};
   // Called under the window's lock, on any thread.
   WindowClock clock = [] { return std::chrono::steady_clock::now(); };
+  // Pages past a file's end were withdrawn from the guest, or (false) given back to it. Called under the window's lock,
+  // on any thread: must not block, nor call the window. May be empty.
+  std::function<void(bool withdrawn)> repaired;
 };
+
+// With fewer of its ranges free than this a Linux guest takes ranges away from files that do not use them, in the
+// background (FUSE_DAX_RECLAIM_THRESHOLD in fs/fuse/dax.c, 6.1).
+inline constexpr uint64_t kReclaimPercent = 20;
+constexpr uint64_t ReclaimThreshold(uint64_t chunks) {
+  const uint64_t share = chunks / 100 * kReclaimPercent + chunks % 100 * kReclaimPercent / 100;
+  return chunks == 0 ? 0 : std::max<uint64_t>(share, 1);
+}
 
 // What the caller of Setup knows besides the request.
 struct SetupContext {
@@ -196,6 +208,7 @@ class Window final : public memory::WindowOwner {
 
   memory::MappingWindow* const window_;
   const bool read_only_;
+  const std::function<void(bool withdrawn)> repaired_;
 
   mutable Mutex mu_;
   mutable CondVar stats_changed_;

@@ -51,6 +51,8 @@ bool Window::ApplyExtentLocked(MappedFile& file, const FileExtent& next) {
   for (const PageRange& pages : to_restore) restored |= ChangePagesLocked(file, pages, Pages::kRestore);
   stats_.repairs += repaired ? 1 : 0;
   stats_.restores += restored ? 1 : 0;
+  if (repaired && repaired_) repaired_(true);
+  if (restored && repaired_) repaired_(false);
   if (repaired || restored) stats_changed_.SignalAll();
   return repaired || restored;
 }

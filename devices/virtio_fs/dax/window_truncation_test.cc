@@ -48,6 +48,24 @@ TEST_F(TruncationTest, LostPagesBecomeReadOnlyZerosAndOnlyThose) {
   ASSERT_TRUE(AwaitRestores(1)) << "the growth was not noticed";
 }
 
+TEST_F(TruncationTest, WhoObservesIsToldOfPagesWithdrawnAndGivenBack) {
+  std::atomic<int> withdrawn{0};
+  std::atomic<int> back{0};
+  window_.reset();
+  auto window = Window::Create(memory_.get(), false, {.repaired = [&](bool gone) { ++(gone ? withdrawn : back); }});
+  ASSERT_TRUE(window.ok()) << window.status();
+  window_ = *std::move(window);
+  ASSERT_EQ(SetupMapping(1, 0, kChunk, kRead, 0), 0);
+  file_.Truncate(kPage);
+  ASSERT_TRUE(AwaitRepairs(1)) << "the truncation was not noticed";
+  EXPECT_EQ(withdrawn, 1);
+  EXPECT_EQ(back, 0);
+  file_.Fill(kPages);
+  ASSERT_TRUE(AwaitRestores(1)) << "the growth was not noticed";
+  EXPECT_GE(back, 1);
+  window_.reset();
+}
+
 // A page past the end of a file that is still mapped to it shows the file as soon as that grows; a repair page does
 // not until it is given back. With the watch out of the way this tells the two apart.
 class QuietTruncationTest : public TruncationTest {

@@ -315,28 +315,42 @@ InodePtr InodeTable::Moved(const InodeKey& key, NodeId parent, absl::string_view
 }
 
 std::optional<std::string> InodeTable::PathOf(const Inode& inode) const {
-  if (&inode == root_.get()) return ".";
+  std::string path;
+  return CollectPath(inode, &path) ? std::optional(std::move(path)) : std::nullopt;
+}
+
+std::string InodeTable::ShownPathOf(const Inode& inode) const {
+  std::string path;
+  if (CollectPath(inode, &path)) return path;
+  return path.empty() ? "?" : "?/" + path;
+}
+
+bool InodeTable::CollectPath(const Inode& inode, std::string* path) const {
+  if (&inode == root_.get()) {
+    *path = ".";
+    return true;
+  }
   // From the file up; put together in the other order.
   absl::InlinedVector<absl::string_view, 16> names;
   size_t length = 0;
+  bool whole = true;
   MutexLock lock(&mu_);
-  for (const Inode* at = &inode; at != root_.get();) {
-    if (at->name_ == nullptr) return std::nullopt;
+  for (const Inode* at = &inode; whole && at != root_.get();) {
+    // Bounded: a guest's renames may leave a circle.
+    whole = at->name_ != nullptr && length + absl::string_view(at->name_.get()).size() < kMaxListedPath;
+    if (!whole) break;
     names.push_back(at->name_.get());
     length += names.back().size() + 1;
-    // Bounded: a guest's renames may leave a circle.
-    if (length > kMaxListedPath) return std::nullopt;
     const auto parent = by_id_.find(at->parent_);
-    if (parent == by_id_.end()) return std::nullopt;
-    at = parent->second.get();
+    whole = parent != by_id_.end();
+    if (whole) at = parent->second.get();
   }
-  std::string path;
-  path.reserve(length);
+  path->reserve(length);
   for (auto name = names.rbegin(); name != names.rend(); ++name) {
-    if (!path.empty()) path += '/';
-    path.append(name->data(), name->size());
+    if (!path->empty()) *path += '/';
+    path->append(name->data(), name->size());
   }
-  return path;
+  return whole;
 }
 
 void InodeTable::Visit(absl::FunctionRef<void(const InodePtr&)> visit) const {

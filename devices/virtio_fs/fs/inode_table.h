@@ -85,6 +85,8 @@ class InodeTable {
   // The path below the root, "." for the root itself; nullopt where an ancestor is not live, or for one that is longer
   // than any name can be used with. Holds the lock for as many steps as the path has.
   std::optional<std::string> PathOf(const Inode& inode) const;
+  // The same for lists: as far as it is known, with "?/" in front where an ancestor is not live.
+  std::string ShownPathOf(const Inode& inode) const;
 
   struct Named {
     InodePtr inode;
@@ -114,6 +116,8 @@ class InodeTable {
     uint64_t inodes = 0;
   };
 
+  // From what is known of the path; whether that is all of it.
+  bool CollectPath(const Inode& inode, std::string* path) const;
   Inode* FindLocked(const InodeKey& key) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The mount's descriptor for handles, made with `fd` if the mount is new. Null: no handles there.
   SharedFd MountFor(const InodeKey& key, int fd) const;

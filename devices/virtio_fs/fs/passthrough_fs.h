@@ -75,6 +75,8 @@ class PassthroughFs final : public fuse::FileSystem, public fuse::MappingSource 
   InodePtr FindLive(NodeId node) const { return inodes_.Find(node); }
   // The path of a live inode as lists show it; nullopt if it is not known.
   std::optional<std::string> PathOf(const Inode& inode) const { return inodes_.PathOf(inode); }
+  // As far as it is known; see LiveNode::path.
+  std::string ShownPathOf(const Inode& inode) const { return inodes_.ShownPathOf(inode); }
   // For how long the guest may go on without asking for attributes again, or for what a name leads to.
   absl::Duration longest_timeout() const { return LongestTimeout(options_); }
   static absl::Duration LongestTimeout(const ShareOptions& options);

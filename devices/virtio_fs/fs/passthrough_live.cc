@@ -52,7 +52,7 @@ std::optional<LiveNode> PassthroughFs::FindLiveNode(NodeId node) const {
   if (!pinned.ok()) return std::nullopt;
   const Result<struct statx> stx = StatInode(pinned->fd());
   if (!stx.ok()) return std::nullopt;
-  return NodeOf(*pinned, *stx, inodes_.PathOf(*inode).value_or("?"));
+  return NodeOf(*pinned, *stx, inodes_.ShownPathOf(*inode));
 }
 
 std::optional<LiveNode> PassthroughFs::FindLiveNode(absl::string_view path) const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <utility>
 
 #include "base/log.h"
 #include "devices/virtio_fs/fuse/ops.h"
@@ -28,8 +29,13 @@ uint64_t LargestRequest(const SessionOptions& options) {
 // Where a reply's header goes, if the request has a reply.
 class ReplySlot {
  public:
-  ReplySlot(const Op* op, uint64_t unique, const memory::IoVecs& out)
-      : wanted_(op == nullptr || !op->Has(kNoReply)), unique_(unique), header_(out) {}
+  // `counts` may be null.
+  ReplySlot(const Op* op, uint64_t unique, const memory::IoVecs& out, RequestCounts* counts)
+      : wanted_(op == nullptr || !op->Has(kNoReply)),
+        opcode_(op != nullptr ? op->opcode : 0),
+        unique_(unique),
+        counts_(counts),
+        header_(out) {}
 
   // Where no reply fits nothing may be done either: the client could not learn of it.
   bool HasRoom() const { return !wanted_ || header_.remaining() >= sizeof(fuse_out_header); }
@@ -38,6 +44,7 @@ class ReplySlot {
   // After the payload, so that a reply that could not be completed was never begun. The bytes of the whole reply; 0 if
   // there is none.
   uint32_t Complete(Errno error, size_t payload_size) {
+    if (counts_ != nullptr) counts_->Served(opcode_, error);
     if (!wanted_) return 0;
     fuse_out_header answer = {};
     answer.len = static_cast<uint32_t>(sizeof(answer) + (error.ok() ? payload_size : 0));
@@ -48,7 +55,9 @@ class ReplySlot {
 
  private:
   const bool wanted_;
+  const uint32_t opcode_;
   const uint64_t unique_;
+  RequestCounts* const counts_;
   memory::IovWriter header_;
 };
 
@@ -60,22 +69,23 @@ Dispatcher::Dispatcher(const SessionOptions& options, FileSystem* fs, MappingHan
 }
 
 uint32_t Dispatcher::Handle(const memory::IoVecs& in, const memory::IoVecs& out,
-                            std::chrono::steady_clock::time_point sent_after) {
+                            std::chrono::steady_clock::time_point sent_after, RequestCounts* counts) {
   memory::IovReader reader(in);
   const size_t received = reader.remaining();
   fuse_in_header header;
   // Without a header there is no `unique` to answer to.
   if (!reader.ReadObject(&header)) return 0;
   const Op* const op = FindOp(header.opcode);
-  counts_[op != nullptr && header.opcode < kOpcodes ? header.opcode : 0].fetch_add(1, std::memory_order_relaxed);
-
-  ReplySlot reply(op, header.unique, out);
-  if (!reply.HasRoom()) return 0;
+  ReplySlot reply(op, header.unique, out, counts);
+  if (!reply.HasRoom()) {
+    if (counts != nullptr) counts->Served(op != nullptr ? op->opcode : 0, Errno(EIO));
+    return 0;
+  }
   memory::IovWriter payload = reply.Payload();
   if (header.len < sizeof(header) || header.len > received || header.len > LargestRequest(options_)) {
     return reply.Complete(Errno(EINVAL), 0);
   }
-  RequestHandler handler(this, header, sent_after, &reader, &payload);
+  RequestHandler handler(this, header, sent_after, counts, &reader, &payload);
   if (op != nullptr && op->Has(kTransition)) {
     std::unique_lock<std::shared_mutex> alone(session_mu_);
     return Serve(op, &handler, &reply);
@@ -113,8 +123,31 @@ void Dispatcher::Reset() {
   EndSession();
 }
 
+RequestCounts* Dispatcher::AddCounts() {
+  auto counts = std::make_unique<RequestCounts>();
+  RequestCounts* const raw = counts.get();
+  MutexLock lock(&counts_mu_);
+  counts_.push_back(std::move(counts));
+  return raw;
+}
+
 uint64_t Dispatcher::request_count(uint32_t opcode) const {
-  return opcode < kOpcodes ? counts_[opcode].load(std::memory_order_relaxed) : 0;
+  MutexLock lock(&counts_mu_);
+  uint64_t sum = 0;
+  for (const auto& counts : counts_) sum += counts->requests(opcode);
+  return sum;
+}
+
+RequestTotals Dispatcher::request_totals() const {
+  RequestTotals totals;
+  MutexLock lock(&counts_mu_);
+  for (const auto& counts : counts_) counts->AddTo(&totals);
+  return totals;
+}
+
+void Dispatcher::AddConclusions(uint64_t subject, std::span<uint64_t> sums) const {
+  MutexLock lock(&counts_mu_);
+  for (const auto& counts : counts_) counts->AddConclusions(subject, sums);
 }
 
 }  // namespace daxvmm::fuse

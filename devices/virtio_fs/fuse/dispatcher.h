@@ -6,10 +6,15 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <shared_mutex>
+#include <span>
+#include <vector>
 
+#include "base/mutex.h"
 #include "devices/virtio_fs/fuse/file_system.h"
 #include "devices/virtio_fs/fuse/mapping_handler.h"
+#include "devices/virtio_fs/fuse/request_counts.h"
 #include "memory/guest_memory.h"
 
 namespace daxvmm::fuse {
@@ -53,20 +58,28 @@ class Dispatcher {
   // Serves the request in `in`; writes the reply to `out`. The number of bytes written: 0 for a request without reply
   // (FORGET, BATCH_FORGET, INTERRUPT) or where not even a header fits. A reply is always a whole one: its header's len
   // is what was written (a driver trusts it blindly).
-  // `sent_after`: see RequestContext.
+  // `sent_after`: see RequestContext. `counts` is the calling thread's, which calls Begun before and Answered after;
+  // null: the request is not counted.
   uint32_t Handle(const memory::IoVecs& in, const memory::IoVecs& out,
-                  std::chrono::steady_clock::time_point sent_after = std::chrono::steady_clock::time_point::max());
+                  std::chrono::steady_clock::time_point sent_after = std::chrono::steady_clock::time_point::max(),
+                  RequestCounts* counts = nullptr);
+
+  // Counts for one more thread that serves requests; they live as long as the dispatcher.
+  RequestCounts* AddCounts();
 
   // Ends the session as DESTROY does. No Handle may be running.
   void Reset();
 
   ClientDaxMode client_dax_mode() const { return mode_.load(std::memory_order_acquire); }
-  // How many requests of each opcode were served, by opcode; unknown ones are counted at 0.
+  // How many requests of an opcode were served and counted, by all threads; unknown opcodes are counted at 0.
   uint64_t request_count(uint32_t opcode) const;
+  // All that was counted, by all threads. Not one moment's picture.
+  RequestTotals request_totals() const;
+  // See RequestCounts::AddConclusions.
+  void AddConclusions(uint64_t subject, std::span<uint64_t> sums) const;
 
  private:
   friend class RequestHandler;
-  static constexpr uint32_t kOpcodes = 64;
 
   bool alive() const { return client_dax_mode() != ClientDaxMode::kNoSession; }
   // With session_mu_ held, alone or shared as `op` wants it. What Handle is to return.
@@ -87,7 +100,9 @@ class Dispatcher {
   uint64_t granted_ = 0;
   // Written with session_mu_ held alone; atomic for client_dax_mode().
   std::atomic<ClientDaxMode> mode_{ClientDaxMode::kNoSession};
-  std::atomic<uint64_t> counts_[kOpcodes] = {};
+  // Held for as long as it takes to look at the list: the blocks count by themselves.
+  mutable Mutex counts_mu_;
+  std::vector<std::unique_ptr<RequestCounts>> counts_ ABSL_GUARDED_BY(counts_mu_);
 };
 
 }  // namespace daxvmm::fuse

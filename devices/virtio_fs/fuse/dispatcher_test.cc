@@ -36,12 +36,13 @@ class DispatcherTest : public testing::Test {
   }
 
   TestReply Ask(uint32_t opcode, const std::string& body, size_t room = 1 << 17, size_t cut = 1 << 20) {
-    return Send(&dispatcher_, opcode, 42, body, room, cut);
+    return Send(&dispatcher_, opcode, 42, body, room, cut, counts_);
   }
 
   FakeFileSystem fs_;
   RecordingListener listener_{&fs_.calls};
   Dispatcher dispatcher_{{.dax_window = true}, &fs_, &fs_, &listener_};
+  RequestCounts* const counts_ = dispatcher_.AddCounts();
 };
 
 std::string ReadBody(uint32_t size, uint64_t offset = 0) {
@@ -122,6 +123,41 @@ TEST_F(DispatcherTest, DecodesEveryOperation) {
   }
   EXPECT_EQ(dispatcher_.request_count(FUSE_LOOKUP), 3u);
   EXPECT_EQ(dispatcher_.request_count(FUSE_GETATTR), 6u);
+}
+
+TEST_F(DispatcherTest, CountsRequestsErrorsAndBytes) {
+  Ask(FUSE_READ, ReadBody(8));
+  fs_.io_result = 5;
+  Ask(FUSE_WRITE, ValidBody(FUSE_WRITE));
+  Ask(9999, "");
+  Ask(FUSE_LOOKUP, "no zero at its end");
+  Ask(FUSE_LOOKUP, AsName("a"), /*room=*/8);  // no reply fits
+  Ask(FUSE_FORGET, AsBytes(fuse_forget_in{1}));
+  fs_.error = Errno(EBADMSG);
+  Ask(FUSE_READ, ReadBody(8));
+  // Another thread's are added to them.
+  fs_.error = kOk;
+  Send(&dispatcher_, FUSE_STATFS, 1, "", 1 << 17, 1 << 20, dispatcher_.AddCounts());
+
+  const RequestTotals totals = dispatcher_.request_totals();
+  const auto errors = [&totals](uint32_t opcode, int error) {
+    for (size_t i = 0; i < kCountedErrors; ++i) {
+      if (CountedErrors()[i] == error) return totals.operations[opcode].errors[i];
+    }
+    return uint64_t{0};
+  };
+  EXPECT_EQ(totals.operations[FUSE_READ].requests(), 2u);
+  EXPECT_EQ(totals.operations[FUSE_READ].errors[0], 1u);
+  EXPECT_EQ(totals.operations[FUSE_READ].nanoseconds, 6'000u);
+  EXPECT_EQ(totals.operations[FUSE_LOOKUP].requests(), 2u);
+  EXPECT_EQ(errors(FUSE_LOOKUP, EINVAL), 1u);
+  EXPECT_EQ(errors(FUSE_LOOKUP, EIO), 1u);
+  EXPECT_EQ(totals.operations[FUSE_FORGET].requests(), 1u);
+  EXPECT_EQ(totals.operations[0].requests(), 1u);
+  EXPECT_EQ(errors(0, ENOSYS), 1u);
+  EXPECT_EQ(totals.operations[FUSE_STATFS].requests(), 1u);
+  EXPECT_EQ(totals.bytes_read, 8u);
+  EXPECT_EQ(totals.bytes_written, 5u);
 }
 
 TEST_F(DispatcherTest, PassesOnWhoAsks) {

@@ -25,6 +25,8 @@ struct SecurityLabel {
   std::string value;
 };
 
+class RequestCounts;
+
 // Who asks. The ids are the guest's.
 struct RequestContext {
   uint64_t unique = 0;
@@ -34,6 +36,8 @@ struct RequestContext {
   // The device could not see the request yet at this moment: replies that it had given by then may have been read
   // before the request was sent, later ones were in flight together with it. max(): nothing else was in flight.
   std::chrono::steady_clock::time_point sent_after = std::chrono::steady_clock::time_point::max();
+  // Of the thread that serves the request; null: nobody counts.
+  RequestCounts* counts = nullptr;
   // What a request that makes an inode brings besides.
   std::vector<SecurityLabel> labels;
   // The group of the parent directory, if it is one of the caller's supplementary groups (FUSE_CREATE_SUPP_GROUP).

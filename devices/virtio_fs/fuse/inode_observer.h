@@ -84,9 +84,9 @@ class InodeObserver {
   // never used again.
   virtual void Forgotten(ObservedInode inode, uint64_t count, bool last) = 0;
 
-  // A request whose reply carries no attributes (WRITE, FALLOCATE, COPY_FILE_RANGE) may have made the file longer, and is
-  // about to be answered: `size` is what the guest then knows the file to have. Attribute replies report sizes through
-  // AttrFlags.
+  // A request whose reply carries no attributes (WRITE, FALLOCATE, COPY_FILE_RANGE) may have made the file longer, and
+  // is about to be answered: `size` is what the guest then knows the file to have. Attribute replies report sizes
+  // through AttrFlags.
   virtual void Grew(ObservedInode inode, ByteCount size) = 0;
   // A FUSE_READ or a FUSE_WRITE of so many bytes from `offset` on is about to be served.
   virtual void Read(ObservedInode inode, FileOffset offset, ByteCount size) = 0;

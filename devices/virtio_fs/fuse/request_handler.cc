@@ -32,15 +32,16 @@ Errno ForFaultHandler(Errno error) { return error.value() == EAGAIN || error.val
 }  // namespace
 
 RequestHandler::RequestHandler(Dispatcher* dispatcher, const fuse_in_header& header,
-                               std::chrono::steady_clock::time_point sent_after, memory::IovReader* body,
-                               memory::IovWriter* payload)
+                               std::chrono::steady_clock::time_point sent_after, RequestCounts* counts,
+                               memory::IovReader* body, memory::IovWriter* payload)
     : dispatcher_(dispatcher),
       fs_(dispatcher->fs_),
       context_{.unique = header.unique,
                .uid = header.uid,
                .gid = header.gid,
                .pid = static_cast<pid_t>(header.pid),
-               .sent_after = sent_after},
+               .sent_after = sent_after,
+               .counts = counts},
       node_(header.nodeid),
       body_left_(header.len - static_cast<uint32_t>(sizeof(header))),
       extensions_size_(uint32_t{header.total_extlen} * 8),
@@ -250,6 +251,7 @@ Errno RequestHandler::Read() {
   if (!filled.ok()) return filled.error();
   if (*filled > in.size) return Errno(EIO);
   payload_size_ = *filled;
+  if (context_.counts != nullptr) context_.counts->Read(*filled);
   return kOk;
 }
 
@@ -259,6 +261,7 @@ Errno RequestHandler::Write() {
   const Result<size_t> written = fs_->Write(context_, node_, in, body_);
   if (!written.ok()) return written.error();
   if (*written > in.size) return Errno(EIO);
+  if (context_.counts != nullptr) context_.counts->Written(*written);
   return PutObject(fuse_write_out{static_cast<uint32_t>(*written), 0});
 }
 

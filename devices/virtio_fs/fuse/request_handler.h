@@ -25,7 +25,7 @@ class RequestHandler {
   // `body` stands behind the header and has at least the bytes that the header's len announces behind itself; `payload`
   // stands behind the room for the reply's header. All outlive the handler.
   RequestHandler(Dispatcher* dispatcher, const fuse_in_header& header, std::chrono::steady_clock::time_point sent_after,
-                 memory::IovReader* body, memory::IovWriter* payload);
+                 RequestCounts* counts, memory::IovReader* body, memory::IovWriter* payload);
 
   // Decodes as `op` says, checks, calls. What the reply's error field is to be; on kOk the payload is in place.
   Errno Serve(const Op& op);

@@ -86,7 +86,7 @@ std::string ValidBody(uint32_t opcode) {
   return body;
 }
 
-TestReply SendRaw(Dispatcher* dispatcher, const std::string& request, size_t room, size_t cut) {
+TestReply SendRaw(Dispatcher* dispatcher, const std::string& request, size_t room, size_t cut, RequestCounts* counts) {
   // Copies without slack, so that an address sanitizer sees whatever reads or writes past them.
   std::string in = request;
   in.shrink_to_fit();
@@ -95,7 +95,10 @@ TestReply SendRaw(Dispatcher* dispatcher, const std::string& request, size_t roo
   const memory::IoVecs readable = Cut(&in, cut);
   const memory::IoVecs writable = Cut(&out, cut);
   TestReply reply;
-  reply.used = dispatcher->Handle(readable, writable);
+  const auto now = std::chrono::steady_clock::now();
+  if (counts != nullptr) counts->Begun(now);
+  reply.used = dispatcher->Handle(readable, writable, std::chrono::steady_clock::time_point::max(), counts);
+  if (counts != nullptr) counts->Answered(now + std::chrono::microseconds(3), 0);
   if (reply.used == 0) return reply;
   EXPECT_LE(reply.used, room);
   EXPECT_GE(reply.used, sizeof(reply.header));

@@ -46,11 +46,13 @@ std::string GroupExtension();
 std::string ValidBody(uint32_t opcode);
 
 // Sends raw bytes, in readable buffers of `cut` bytes each; the reply has `room` bytes, cut alike. Fails the test if
-// the reply breaks what a driver trusts blindly: its length, `unique`, and the range of the error.
-TestReply SendRaw(Dispatcher* dispatcher, const std::string& request, size_t room = 1 << 17, size_t cut = 1 << 20);
+// the reply breaks what a driver trusts blindly: its length, `unique`, and the range of the error. `counts`, if it is
+// not null, is the calling thread's.
+TestReply SendRaw(Dispatcher* dispatcher, const std::string& request, size_t room = 1 << 17, size_t cut = 1 << 20,
+                  RequestCounts* counts = nullptr);
 inline TestReply Send(Dispatcher* dispatcher, uint32_t opcode, uint64_t node, const std::string& body,
-                      size_t room = 1 << 17, size_t cut = 1 << 20) {
-  return SendRaw(dispatcher, MakeRequest(opcode, node, body), room, cut);
+                      size_t room = 1 << 17, size_t cut = 1 << 20, RequestCounts* counts = nullptr) {
+  return SendRaw(dispatcher, MakeRequest(opcode, node, body), room, cut, counts);
 }
 
 // As Linux 6.1 sends it in a dax=inode mount with a window.
