@@ -295,7 +295,7 @@ class Controller {
   // Of one share, or of all if `share_tag` is empty; sorted by share and path.
   virtual absl::StatusOr<std::vector<LiveFile>> ListFiles(const std::string& share_tag) const = 0;
   // A part of them. Goes through all live files by what the guest was told of them last, and looks only at those of the
-  // page more closely: some 1 s for a million, whatever the limit.
+  // page more closely, whatever the limit.
   virtual absl::StatusOr<FilePage> QueryFiles(const FileQuery& query) const = 0;
   // Looks at every live file, off the data path: some 0.2 s for a million.
   virtual absl::StatusOr<ConvergenceCounts> GetConvergence(const std::string& share_tag) const = 0;

@@ -39,6 +39,8 @@ uint64_t AmountOf(FileQuery::Order order, const FileGlance& file) {
   return 0;
 }
 
+}  // namespace
+
 FileGlance GlanceOf(const LiveFile& file, absl::FunctionRef<std::string()> path) {
   return {.share_tag = file.share_tag,
           .node_id = file.node_id,
@@ -53,8 +55,6 @@ FileGlance GlanceOf(const LiveFile& file, absl::FunctionRef<std::string()> path)
           .size = file.size.raw(),
           .path = path};
 }
-
-}  // namespace
 
 bool IsBefore(const FileQuery::Place& a, const FileQuery::Place& b) {
   if (a.amount != b.amount) return a.amount > b.amount;

@@ -31,6 +31,9 @@ struct FileGlance {
   absl::FunctionRef<std::string()> path;  // bytes; called at most once, and only where it is needed
 };
 
+// Of a file that is described already. Both outlive the glance.
+FileGlance GlanceOf(const LiveFile& file, absl::FunctionRef<std::string()> path);
+
 // `a` stands in front of `b` in a list of that order.
 bool IsBefore(const FileQuery::Place& a, const FileQuery::Place& b);
 

@@ -127,18 +127,7 @@ absl::StatusOr<FilePage> FakeController::QueryFiles(const FileQuery& query) cons
   FileSelector selector(query);
   for (const LiveFile& file : files) {
     const auto path = [&file] { return file.path; };
-    selector.Look({.share_tag = file.share_tag,
-                   .node_id = file.node_id,
-                   .decision_dax = file.decision_dax,
-                   .overridden = file.overridden,
-                   .told_dax = file.told_dax,
-                   .convergence = file.convergence,
-                   .open = file.open,
-                   .mapped_chunks = file.mapped_chunks,
-                   .setup_mappings = file.setup_mappings,
-                   .reads = file.reads,
-                   .size = file.size.raw(),
-                   .path = path});
+    selector.Look(GlanceOf(file, path));
   }
   return MakePage(query, &selector, [this](const FileQuery::Place& place) -> std::optional<LiveFile> {
     for (const LiveFile& file : files) {
